@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * start - what happens when the library is loaded, and when the process ends
+ * or forks.
+ *
+ * Owns     reading the options. Nothing here is needed to allocate: calls
+ *          that come before the constructor find a heap that works, with the
+ *          default settings.
+ * Tests    test/start/run.py
+ */
+#include "api/api.h"
+
+#include "heap/heap.h"
+#include "sys/lock.h"
+
+
+struct options api_options;
+
+static void start_apply(const struct options *options)
+{
+    pool_set_dirty_decay_ms(&arena_main.pool, options->dirty_decay_ms);
+    sys_set_misuse_policy(options->on_misuse);
+}
+
+static void start_read_options(void)
+{
+    struct text complaints;
+    text_clear(&complaints);
+    api_options = option_defaults;
+    const char *conf = sys_environment("MALLOC_CONF");
+    const bool good = conf == NULL
+        || option_parse(conf, &api_options, &complaints);
+    sys_write_error(complaints.bytes, complaints.length);
+    if (!good && api_options.abort_conf)
+        panic("abort_conf: invalid MALLOC_CONF (see above)");
+}
+
+/* The child of fork: locks that vanished threads held are free. */
+static void start_in_child(void)
+{
+    lock_forget_all();
+}
+
+static __attribute__((constructor(101))) void start_load(void)
+{
+    start_read_options();
+    start_apply(&api_options);
+    sys_on_fork_child(start_in_child);
+}
+
+static __attribute__((destructor(101))) void start_unload(void)
+{
+    if (api_options.stats_print)
+        report_print();
+}
+
+void API(audit_all)(void)
+{
+    arena_audit(&arena_main);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc - the full path: take, give, resize, for every size and alignment.
+ *
+ * Owns     which of shelf, slab, shared heap, run and mapping serves a call.
+ * Used by  api/malloc.c, after the fast path said no.
+ * Never    touches errno: NULL means no memory, the api layer says so.
+ *
+ * Tests    test/unit/heap/alloc_test.c  test/api  test/model
+ */
+#ifndef HEAP_ALLOC_H
+#define HEAP_ALLOC_H
+
+#include "heap/heap.h"
+
+/* size bytes, aligned as its class is. NULL: no memory, or too large. */
+void *alloc_slow(size_t size);
+
+/* The same, all usable bytes zero. */
+void *alloc_zero(size_t size);
+
+/* The same, aligned to align, a power of two. */
+void *alloc_aligned(size_t align, size_t size);
+
+/* Resize a live block or object, moving it if need be; its old contents up
+ * to the smaller size come along. NULL: no memory, the old one stays. */
+void *alloc_resize(void *pointer, size_t size);
+
+/* Free what is not a block of the calling thread's own heap. */
+void alloc_give_slow(void *pointer);
+
+/* Free anything. */
+void alloc_give(void *pointer);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bin - one heap's slabs of one class.
+ *
+ * Owns     which slab the next blocks come from.
+ * Used by  thread.c and arena.c (refill), slab.c (list and unlist).
+ * Never    touches another heap's bins.
+ *
+ * A refill takes, in this order: what was freed into the current slab, what
+ * other threads freed, fresh blocks, the fullest of a few partial slabs, a
+ * new slab.
+ *
+ * Holds    B1  current is CURRENT; every slab on partial is PARTIAL
+ *          B2  handed - folded is the number of blocks out, with those in
+ *              hand, and those freed but not yet folded
+ *
+ * Tests    test/unit/heap/bin_test.c
+ */
+#ifndef HEAP_BIN_H
+#define HEAP_BIN_H
+
+#include "heap/slab.h"
+
+struct bin {
+    struct block *shelf;        /* blocks in hand, above SHELF_BYTES_MAX */
+    struct slab *current;
+    struct slab *partial;
+    uint64_t handed;            /* blocks ever handed out */
+    uint64_t folded;            /* frees ever counted */
+    uint32_t short_refills;
+};
+
+/* A list of blocks of the class, one at least; NULL: no memory. */
+MUST_USE struct block *bin_refill(struct heap *heap, unsigned cls);
+
+/* A full slab has a segment again: put it among the partial ones. */
+void bin_list(struct bin *bin, struct slab *slab);
+
+/* The slab is about to be closed: off whatever list it is on. */
+void bin_unlist(struct bin *bin, struct slab *slab);
+
+/* Let go of the current slab: closed if nothing of it is out, else as full or
+ * partial as it is, so that its last free closes it. */
+void bin_settle(struct bin *bin);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * class - size to class to size. See class.h.
+ */
+#include "heap/class.h"
+
+#include "heap/slab.h"
+
+#define CLASS(bytes, slices, blocks, segment, tail, inside)             \
+    _Static_assert((blocks) == (slices) * SLICE_BYTES / (bytes),        \
+        "blocks");                                                      \
+    _Static_assert((blocks) / (segment) <= SLAB_SEGMENTS_MAX, "C2");    \
+    _Static_assert((segment) * (bytes) <= 4096 || (segment) <= 16,      \
+        "a hand-out is at most 16 blocks or 4 KiB");                    \
+    _Static_assert((tail) <= 65, "waste after the last block");         \
+    _Static_assert((bytes) < 64 || (inside) <= 125, "waste inside");
+#include "table/size_class.def"
+
+const uint32_t class_bytes[CLASS_COUNT] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) bytes,
+#include "table/size_class.def"
+};
+
+const uint16_t class_blocks[CLASS_COUNT] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) blocks,
+#include "table/size_class.def"
+};
+
+const uint16_t class_segment[CLASS_COUNT] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) segment,
+#include "table/size_class.def"
+};
+
+const uint8_t class_slices[CLASS_COUNT] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) slices,
+#include "table/size_class.def"
+};
+
+unsigned class_of_aligned(size_t size, size_t align)
+{
+    /* Slabs start at a slice, so a block is as aligned as its size. */
+    unsigned cls = class_of(max_size(size, align));
+    while (class_bytes[cls] % align != 0)
+        cls++;
+    return cls;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * class - size to class to size.
+ *
+ * Owns     the arrays expanded from table/size_class.def.
+ * Used by  every path that allocates.
+ * Never    decides anything: jemalloc's classes, which clients re-derive.
+ *
+ * Holds    C1  class_bytes rises; class_of(s) is the first class >= s
+ *          C2  a slab of blocks fits its slices, and at most
+ *              SLAB_SEGMENTS_MAX segments fit the slab (slab.h)
+ *
+ * Tests    test/unit/heap/class_test.c
+ */
+#ifndef HEAP_CLASS_H
+#define HEAP_CLASS_H
+
+#include "util/bits.h"
+#include "util/units.h"
+
+enum {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) CLASS_OF_##bytes,
+#include "table/size_class.def"
+    CLASS_COUNT
+};
+
+#define CLASS_BYTES_MAX ((size_t)64 * KiB)
+
+/* Up to here classes are 8 and then every 16 bytes; above, four per
+ * doubling. */
+enum { CLASS_LINEAR_BYTES = 128, CLASS_LINEAR_LOG2 = 7 };
+enum { CLASS_LINEAR_COUNT = CLASS_LINEAR_BYTES / 16 + 1 };
+
+extern const uint32_t class_bytes[CLASS_COUNT];
+extern const uint16_t class_blocks[CLASS_COUNT];
+extern const uint16_t class_segment[CLASS_COUNT];
+extern const uint8_t class_slices[CLASS_COUNT];
+
+/* size in (CLASS_LINEAR_BYTES, CLASS_BYTES_MAX]. */
+static ALWAYS_INLINE unsigned class_of_spaced(size_t size)
+{
+    const size_t last = size - 1;
+    const unsigned log2 = bits_log2(last);
+    return (unsigned)(CLASS_LINEAR_COUNT - 4 * CLASS_LINEAR_LOG2 - 4)
+        + 4 * log2 + (unsigned)(last >> (log2 - 2));
+}
+
+/* size at most CLASS_BYTES_MAX; 0 is served like 1. */
+static ALWAYS_INLINE unsigned class_of(size_t size)
+{
+    if (size <= 8)
+        return 0;
+    if (size <= CLASS_LINEAR_BYTES)
+        return (unsigned)((size + 15) / 16);
+    return class_of_spaced(size);
+}
+
+/* The first class whose blocks are multiples of align, a power of two; size
+ * and align at most CLASS_BYTES_MAX. */
+unsigned class_of_aligned(size_t size, size_t align);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kept - free runs of slices in a heap's hands. See kept.h.
+ */
+#include "heap/kept.h"
+
+/* A lease is asked for with room to grow, so that a busy heap asks rarely. */
+enum { KEPT_ROOM_SHARE = 4 };
+
+static struct extent *kept_grab(struct extent *_Atomic *chain)
+{
+    if (sys_single_threaded()) {
+        struct extent *all = load_relaxed(chain);
+        store_relaxed(chain, NULL);
+        return all;
+    }
+    /* pairs with kept_leave() */
+    return exchange_acquire(chain, NULL);
+}
+
+static void kept_leave(struct extent *_Atomic *chain, struct extent *all)
+{
+    /* pairs with kept_grab() and kept_empty() */
+    store_release(chain, all);
+}
+
+static size_t kept_bytes(const struct extent *extent)
+{
+    return (size_t)extent->slices * SLICE_BYTES;
+}
+
+/* Ask for a lease that covers so many bytes more. */
+static COLD bool kept_extend(struct kept *kept, struct pool *pool,
+    size_t bytes)
+{
+    kept->chain_bytes -= exchange_relaxed(&kept->stolen_bytes, 0);
+    const size_t wanted = kept->chain_bytes + bytes;
+    const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
+    const size_t granted =
+        pool_lease(pool, held, wanted + wanted / KEPT_ROOM_SHARE);
+    store_relaxed(&kept->lease_bytes, granted);
+    if (granted >= wanted)
+        return true;
+    /* Less than before, perhaps: then what we hold is too much. */
+    if (granted < kept->chain_bytes)
+        kept_empty(kept, pool);
+    return false;
+}
+
+/* Is there, or can there be, a lease for so many bytes more? */
+static bool kept_has_room(struct kept *kept, struct pool *pool, size_t bytes)
+{
+    return LIKELY(kept->chain_bytes + bytes
+            <= load_relaxed(&kept->lease_bytes))
+        || kept_extend(kept, pool, bytes);
+}
+
+/* Put runs of one length, first to last, in front of their chain. */
+static void kept_link(struct kept *kept, struct extent *first,
+    struct extent *last, size_t bytes)
+{
+    struct extent *_Atomic *chain = &kept->chain[first->slices - 1];
+    kept->chain_bytes += bytes;
+    store_relaxed(&kept->idle, false);
+    last->next = kept_grab(chain);
+    kept_leave(chain, first);
+}
+
+bool kept_push(struct kept *kept, struct extent *extent)
+{
+    const size_t bytes = kept_bytes(extent);
+    if (!kept_has_room(kept, extent->pool, bytes))
+        return false;
+    extent->zero = false;
+    store_relaxed(&extent->state, EXTENT_KEPT);
+    kept_link(kept, extent, extent, bytes);
+    return true;
+}
+
+struct extent *kept_pop(struct kept *kept, size_t slices)
+{
+    struct extent *_Atomic *chain = &kept->chain[slices - 1];
+    if (load_relaxed(chain) == NULL)
+        return NULL;
+    struct extent *extent = kept_grab(chain);
+    if (extent == NULL)
+        return NULL;
+    kept->chain_bytes -= kept_bytes(extent);
+    store_relaxed(&kept->idle, false);
+    kept_leave(chain, extent->next);
+    return extent;
+}
+
+struct extent *kept_pop_by_hand(struct kept *kept, size_t slices)
+{
+    struct extent *_Atomic *chain = &kept->chain[slices - 1];
+    if (load_relaxed(chain) == NULL)
+        return kept_pop_hand(kept, slices);
+    struct extent *all = kept_grab(chain);
+    while (all != NULL && kept->hand_slices + slices <= KEPT_HAND_SLICES) {
+        struct extent *next = all->next;
+        map_set(all->start, 1, OWNER_RUN, all);
+        all->touched = all->slices;
+        kept_push_hand(kept, all);
+        kept->chain_bytes -= slices * SLICE_BYTES;
+        all = next;
+    }
+    store_relaxed(&kept->idle, false);
+    kept_leave(chain, all);
+    return kept_pop_hand(kept, slices);
+}
+
+/* A chain of runs to the pool; how many bytes. */
+static size_t kept_give_all(struct extent *at)
+{
+    size_t bytes = 0;
+    while (at != NULL) {
+        struct extent *next = at->next;
+        bytes += kept_bytes(at);
+        map_clear(at->start, 1);
+        pool_give(at);
+        at = next;
+    }
+    return bytes;
+}
+
+/* A whole list in hand to its chain, or to the pool. */
+static void kept_spill(struct kept *kept, struct extent *first)
+{
+    const size_t bytes = kept_bytes(first);
+    struct extent *last = first;
+    size_t count = 1;
+    for (; last->next != NULL; last = last->next)
+        count++;
+    kept->hand[first->slices - 1] = NULL;
+    kept->hand_slices -= (uint32_t)(first->slices * count);
+    if (kept_has_room(kept, first->pool, count * bytes))
+        kept_link(kept, first, last, count * bytes);
+    else
+        (void)kept_give_all(first);
+}
+
+void kept_spill_hand(struct kept *kept)
+{
+    for (size_t i = 0; kept->hand_slices > 0; i++) {
+        if (kept->hand[i] != NULL)
+            kept_spill(kept, kept->hand[i]);
+    }
+}
+
+void kept_empty(struct kept *kept, struct pool *pool)
+{
+    for (size_t i = 0; i < KEPT_SLICES_MAX; i++) {
+        if (load_relaxed(&kept->chain[i]) == NULL)
+            continue;
+        /* pairs with kept_leave() */
+        struct extent *all = exchange_acquire(&kept->chain[i], NULL);
+        add_relaxed(&kept->stolen_bytes, kept_give_all(all));
+    }
+    const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
+    if (held > 0)
+        (void)!pool_lease(pool, held, 0);
+}
+
+void kept_empty_hand(struct kept *kept)
+{
+    for (size_t i = 0; i < KEPT_HAND_SLICES; i++) {
+        (void)kept_give_all(kept->hand[i]);
+        kept->hand[i] = NULL;
+    }
+    kept->hand_slices = 0;
+}
+
+void kept_sweep(struct kept *kept, struct pool *pool)
+{
+    if (exchange_relaxed(&kept->idle, true)
+        && load_relaxed(&kept->lease_bytes) > 0)
+        kept_empty(kept, pool);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * large - one object, one extent. See large.h.
+ */
+#include "heap/large.h"
+
+#include <string.h>
+
+#include "heap/heap.h"
+
+static size_t large_slices(size_t bytes)
+{
+    return (bytes + SLICE_BYTES - 1) / SLICE_BYTES;
+}
+
+static bool large_is_live(const struct extent *extent)
+{
+    const uint8_t state = load_relaxed(&extent->state);
+    return state == EXTENT_LARGE || state == EXTENT_OWN;
+}
+
+/* -- taking -- */
+
+/* A run from what the heap keeps, or from the pool. */
+static struct extent *large_take_run(struct heap *heap, size_t bytes,
+    size_t align)
+{
+    const size_t slices = large_slices(bytes);
+    const size_t step = max_size(align / SLICE_BYTES, 1);
+    struct extent *extent = NULL;
+    if (heap != NULL && step == 1)
+        extent = slices <= KEPT_HAND_SLICES
+            ? kept_pop_by_hand(&heap->kept, slices)
+            : kept_pop(&heap->kept, slices);
+    if (extent != NULL)
+        extent->zero = false;
+    if (extent == NULL)
+        extent = arena_take(&arena_main, slices, step);
+    if (extent == NULL)
+        return NULL;
+    map_set(extent->start, 1, OWNER_RUN, extent);
+    extent->bytes = bytes;
+    extent->touched = (uint32_t)slices;
+    store_relaxed(&extent->state, EXTENT_LARGE);
+    return extent;
+}
+
+static struct extent *large_take_mapping(size_t bytes, size_t align)
+{
+    struct extent *extent = pool_map(&arena_main.pool, bytes, align);
+    if (extent == NULL)
+        return NULL;
+    map_set(extent->start, 1, OWNER_MAPPING, extent);
+    store_relaxed(&extent->state, EXTENT_OWN);
+    return extent;
+}
+
+void *large_take(struct heap *heap, struct large_request request)
+{
+    const size_t bytes =
+        round_up(max_size(request.size, 1), sys_page_bytes());
+    const bool run =
+        bytes <= LARGE_RUN_BYTES_MAX && request.align <= CHUNK_BYTES;
+    struct extent *extent = run
+        ? large_take_run(heap, bytes, request.align)
+        : large_take_mapping(bytes, request.align);
+    if (extent == NULL)
+        return NULL;
+    if (request.zero && !extent->zero)
+        memset(extent->start, 0, extent->bytes);
+    return extent->start;
+}
+
+/* -- giving -- */
+
+void large_give(struct heap *heap, struct extent *extent, void *pointer)
+{
+    if (UNLIKELY(pointer != extent->start || !large_is_live(extent))) {
+        misuse((struct misuse_report){
+            .what = pointer != extent->start ? MISUSE_interior
+                : MISUSE_double_free,
+            .call = "free", .pointer = pointer,
+            .block_bytes = extent->bytes,
+        });
+        return;
+    }
+    if (extent->region == NULL) {
+        map_clear(extent->start, 1);
+        pool_unmap(extent);
+        return;
+    }
+    if (heap != NULL && (kept_push_hand(&heap->kept, extent)
+            || kept_push(&heap->kept, extent)))
+        return;
+    map_clear(extent->start, 1);
+    pool_give(extent);
+}
+
+/* -- resizing -- */
+
+static void *large_resize_run(struct extent *extent, size_t bytes)
+{
+    const size_t slices = large_slices(bytes);
+    if (bytes <= CLASS_BYTES_MAX)
+        return NULL;
+    if (slices > extent->slices && (bytes > LARGE_GROW_BYTES_MAX
+            || !pool_grow(extent, slices)))
+        return NULL;
+    if (slices < extent->slices)
+        pool_shrink(extent, slices);
+    extent->bytes = bytes;
+    return extent->start;
+}
+
+static void *large_resize_mapping(struct extent *extent, size_t bytes)
+{
+    if (bytes < LARGE_GROW_BYTES_MAX)
+        return NULL;
+    /* The address may change: nobody may find the old one meanwhile. */
+    map_clear(extent->start, 1);
+    const bool changed = pool_remap(extent, bytes);
+    map_set(extent->start, 1, OWNER_MAPPING, extent);
+    return changed ? extent->start : NULL;
+}
+
+void *large_resize(struct extent *extent, size_t size)
+{
+    const size_t bytes = round_up(size, sys_page_bytes());
+    if (bytes == extent->bytes)
+        return extent->start;
+    return extent->region != NULL ? large_resize_run(extent, bytes)
+        : large_resize_mapping(extent, bytes);
+}
+
+/* Is all of it zero? The first byte mostly tells. */
+static bool large_is_zero(const char *bytes, size_t count)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
+}
+
+/* Copy what may have many pages that were never touched: where a page is
+ * zero, the target, which is zero, is not touched either. */
+static void large_copy_sparse(char *target, const char *source, size_t bytes)
+{
+    const size_t page = sys_page_bytes();
+    for (size_t at = 0; at < bytes; at += page) {
+        if (!large_is_zero(source + at, page))
+            memcpy(target + at, source + at, page);
+    }
+}
+
+void *large_promote(struct heap *heap, struct extent *extent, size_t size)
+{
+    struct extent *grown =
+        large_take_mapping(round_up(size, sys_page_bytes()), 1);
+    if (grown == NULL)
+        return NULL;
+    if (grown->zero)
+        large_copy_sparse(grown->start, extent->start, extent->bytes);
+    else
+        memcpy(grown->start, extent->start, extent->bytes);
+    large_give(heap, extent, extent->start);
+    return grown->start;
+}
+
+size_t large_usable_bytes(const struct extent *extent, const void *pointer)
+{
+    return pointer == extent->start && large_is_live(extent)
+        ? extent->bytes : 0;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab - an extent cut into equal blocks. See slab.h.
+ */
+#include "heap/slab.h"
+
+#include "heap/heap.h"
+#include "heap/remote.h"
+
+/* A carve touches fresh memory, so it takes no more than one page's worth. */
+enum { SLAB_CARVE_BYTES = 4096 };
+
+/*
+ * Of blocks that are resident already, a refill takes up to 16, but not more
+ * than a slice of memory, and four at least: enough that refills do not show,
+ * and not more than a thread that stops may hold of a class.
+ */
+static uint32_t slab_take_blocks(const struct slab *slab)
+{
+    const uint32_t fit = (uint32_t)SLICE_BYTES / slab->block_bytes;
+    return fit > 16 ? 16 : fit < 4 ? 4 : fit;
+}
+
+static uint32_t slab_segment_blocks(const struct slab *slab)
+{
+    return class_segment[slab->cls];
+}
+
+static struct block *slab_block_at(const struct slab *slab, size_t offset)
+{
+    return (struct block *)(void *)(slab->start + offset);
+}
+
+struct slab *slab_open(struct heap *heap, unsigned cls)
+{
+    struct extent *extent = kept_pop(&heap->kept, class_slices[cls]);
+    if (extent == NULL)
+        extent = arena_take(heap->arena, class_slices[cls], 1);
+    if (extent == NULL)
+        return NULL;
+
+    struct slab *slab = slab_of(extent);
+    slab->freed = NULL;
+    slab->used = 0;
+    slab->fresh = 0;
+    slab->block_bytes = class_bytes[cls];
+    slab->cls = (uint8_t)cls;
+    slab->place = SLAB_CURRENT;
+    slab->segments = 0;
+    slab->start = extent->start;
+    slab->heap = heap;
+    slab->next = NULL;
+    slab->prev = NULL;
+    slab->countdown = 0;
+    slab->armed = 0;
+    slab_rearm(slab);
+    store_relaxed(&slab->remote, 0);
+    store_relaxed(&extent->state, EXTENT_SLAB);
+    map_set(extent->start, extent->slices, (uintptr_t)heap, extent);
+    return slab;
+}
+
+void slab_close(struct slab *slab)
+{
+    struct extent *extent = slab_extent(slab);
+    ASSERT(load_relaxed(&slab->remote) == 0);               /* S6 */
+    map_clear(extent->start, extent->slices);
+    const size_t carved = (size_t)slab->fresh * slab->block_bytes;
+    const uint32_t touched =
+        (uint32_t)(round_up(carved, SLICE_BYTES) / SLICE_BYTES);
+    extent->touched =
+        touched > extent->touched ? touched : extent->touched;
+    slab->heap->closes++;
+    if (!kept_push(&slab->heap->kept, extent))
+        pool_give(extent);
+}
+
+void slab_rearm(struct slab *slab)
+{
+    const uint32_t open = slab->armed - slab->countdown;
+    const uint32_t segment = slab_segment_blocks(slab);
+    slab->armed = slab->place == SLAB_CURRENT || slab->used > segment
+        ? segment : slab->used;
+    ASSERT(open < slab->armed);                             /* S2 S3 */
+    slab->countdown = slab->armed - open;
+}
+
+/* One segment, and where segments are short, more of them, put together. */
+static struct block *slab_take_segments(struct slab *slab, uint32_t *count)
+{
+    const uint32_t segment = slab_segment_blocks(slab);
+    uint32_t sum = segment;
+    struct block *list = slab_block_at(slab,
+        slab->segment[--slab->segments]);
+    const uint32_t enough = slab_take_blocks(slab);
+    while (slab->segments > 0 && sum + segment <= enough) {
+        struct block *first = slab_block_at(slab,
+            slab->segment[--slab->segments]);
+        struct block *last = first;
+        while (last->next != NULL)
+            last = last->next;
+        last->next = list;
+        list = first;
+        sum += segment;
+    }
+    slab->used += sum;
+    *count = sum;
+    return list;
+}
+
+struct block *slab_take(struct slab *slab, uint32_t *count)
+{
+    if (slab->segments > 0)
+        return slab_take_segments(slab, count);
+    /* The open list goes out as it came in: used stays what it was. */
+    struct block *list = slab->freed;
+    *count = slab->armed - slab->countdown;
+    slab->freed = NULL;
+    slab->countdown = slab->armed;
+    slab->heap->bin[slab->cls].folded += *count;
+    return list;
+}
+
+struct block *slab_carve(struct slab *slab, uint32_t count_max,
+    uint32_t *count)
+{
+    const uint32_t bytes = slab->block_bytes;
+    const uint32_t left = class_blocks[slab->cls] - slab->fresh;
+    const struct extent *extent = slab_extent(slab);
+    uint32_t n = SLAB_CARVE_BYTES / bytes;
+    /* Memory that was used before is resident: links cost nothing there. */
+    if (extent->touched == extent->slices && n < slab_take_blocks(slab))
+        n = slab_take_blocks(slab);
+    n = n < 1 ? 1 : n;
+    n = n < count_max ? n : count_max;
+    n = n < left ? n : left;
+    *count = n;
+    if (n == 0)
+        return NULL;
+
+    char *first = slab->start + (size_t)slab->fresh * bytes;
+    char *at = first;
+    for (uint32_t i = 1; i < n; i++, at += bytes)
+        ((struct block *)(void *)at)->next =
+            (struct block *)(void *)(at + bytes);
+    ((struct block *)(void *)at)->next = NULL;
+    slab->fresh += n;
+    slab->used += n;
+    return (struct block *)(void *)first;
+}
+
+void slab_event(struct slab *slab)
+{
+    struct bin *bin = &slab->heap->bin[slab->cls];
+    bin->folded += slab->armed;
+    slab->used -= slab->armed;
+
+    if (slab->used == 0 && slab->place != SLAB_CURRENT) {
+        bin_unlist(bin, slab);
+        slab_close(slab);
+        return;
+    }
+    ASSERT(slab->segments < SLAB_SEGMENTS_MAX);
+    slab->segment[slab->segments++] =
+        (uint32_t)((char *)slab->freed - slab->start);
+    slab->freed = NULL;
+    if (slab->place == SLAB_FULL)
+        bin_list(bin, slab);
+    slab->countdown = slab->armed;
+    slab_rearm(slab);
+}
+
+bool slab_has_block_at(const struct slab *slab, const void *pointer)
+{
+    const size_t offset = (size_t)((const char *)pointer - slab->start);
+    return offset % slab->block_bytes == 0
+        && offset / slab->block_bytes < class_blocks[slab->cls];
+}
+
+/* -- audit -- */
+
+/* S4, and the length of a list; a list that runs in a circle is too long. */
+static uint32_t slab_audit_list(const struct slab *slab,
+    const struct block *list, uint32_t at_most)
+{
+    uint32_t length = 0;
+    for (const struct block *at = list; at != NULL; at = at->next) {
+        CHECK(slab_has_block_at(slab, at));                 /* S4 */
+        CHECK(length < at_most);
+        length++;
+    }
+    return length;
+}
+
+void slab_audit(struct slab *slab)
+{
+    const uint32_t blocks = class_blocks[slab->cls];
+    const uint32_t segment = slab_segment_blocks(slab);
+    CHECK(slab->used + slab->segments * segment
+        + (blocks - slab->fresh) == blocks);                /* S1 */
+    CHECK(slab->countdown > 0);                             /* S2 */
+    CHECK(slab_audit_list(slab, slab->freed, blocks)
+        == slab->armed - slab->countdown);                  /* S2 */
+    const bool whole =
+        slab->place == SLAB_CURRENT || slab->used > segment;
+    CHECK(slab->armed == (whole ? segment : slab->used));   /* S3 */
+    for (uint32_t i = 0; i < slab->segments; i++)
+        CHECK(slab_audit_list(slab,
+            slab_block_at(slab, slab->segment[i]), segment) == segment);
+    if (slab->place != SLAB_CURRENT) {
+        const bool full = slab->segments == 0 && !slab_has_fresh(slab);
+        CHECK((slab->place == SLAB_FULL) == full);          /* S5 */
+        CHECK(slab->used > 0);                              /* S5 */
+    }
+    remote_audit(slab);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * decay - how much dirty memory is worth keeping.
+ *
+ * Owns     the limit: active/8 + 4 MiB + allowance, and the allowance, which
+ *          starts at 0 and grows only by regret. Memory that was purged and
+ *          is needed again within DECAY_REGRET_MS raises it by as much, up to
+ *          the recent peak of active memory; time without use lowers it.
+ * Used by  pool, under its lock.
+ * Never    looks at the clock or purges: it is told the time and asked for
+ *          the limit, so that tests can run hours in a moment.
+ *
+ * So a loop over 25 MB blocks pays twice and then never, and a process that
+ * frees everything once and goes idle keeps almost nothing.
+ *
+ * Holds    D1  allowance <= peak
+ *          D2  peak >= the last active it was told
+ *
+ * Tests    test/unit/page/decay_test.c
+ */
+#ifndef PAGE_DECAY_H
+#define PAGE_DECAY_H
+
+#include "sys/sys.h"
+#include "util/units.h"
+
+/* Dirty memory that every process may keep: a few slabs and some slack. */
+#define DECAY_BASE_BYTES (4 * MiB)
+
+/* Memory needed again this soon should not have been purged. */
+enum { DECAY_REGRET_MS = 1000 };
+
+/* The allowance and the peak lose an eighth of themselves this often. */
+enum { DECAY_STEP_MS = 250 };
+
+struct decay {
+    size_t allowance;
+    size_t peak;                /* of active bytes, recently */
+    size_t purged;              /* lately, and not yet regretted */
+    uint64_t purged_ms;         /* when last */
+    uint64_t lowered_ms;        /* when allowance and peak last fell */
+};
+
+/* The dirty bytes that may be kept beside so many active ones. */
+size_t decay_limit(const struct decay *decay, size_t active);
+
+/* So many bytes were purged. */
+void decay_note_purged(struct decay *decay, size_t bytes, uint64_t now_ms);
+
+/* So many bytes were needed that no dirty memory could serve. */
+void decay_note_fresh(struct decay *decay, size_t bytes, uint64_t now_ms);
+
+/* Dirty memory above the limit without allowance was put to use. */
+void decay_note_useful(struct decay *decay, uint64_t now_ms);
+
+/* Active memory is so much now; let time pass. */
+void decay_advance(struct decay *decay, size_t active, uint64_t now_ms);
+
+void decay_audit(const struct decay *decay);
+
+#endif

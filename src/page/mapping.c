@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapping - memory that is a mapping of its own. See mapping.h and pool.h.
+ */
+#include "page/mapping.h"
+
+#include "page/meta.h"
+
+/* A kept mapping serves a request that needs at least 7/8 of it; what is too
+ * much is cut off. */
+enum { MAPPING_FIT_SHARE = 8 };
+
+/* -- records -- */
+
+static struct extent *mapping_record(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    struct extent *record = pool->records;
+    if (record != NULL)
+        pool->records = record->next;
+    lock_give(&pool->lock);
+    if (record == NULL)
+        record = meta_take(sizeof *record);
+    if (record != NULL) {
+        record->pool = pool;
+        record->region = NULL;
+        record->slices = 0;
+        record->next = NULL;
+    }
+    return record;
+}
+
+static void mapping_forget(struct pool *pool, struct extent *record)
+{
+    store_relaxed(&record->state, EXTENT_FREE);
+    record->next = pool->records;
+    pool->records = record;
+}
+
+/* -- the reserve -- */
+
+static struct extent **mapping_oldest(struct pool *pool)
+{
+    struct extent **link = &pool->cached;
+    while ((*link)->next != NULL)
+        link = &(*link)->next;
+    return link;
+}
+
+uint64_t mapping_oldest_ms(const struct pool *pool)
+{
+    uint64_t stamp_ms = UINT64_MAX;
+    for (const struct extent *at = pool->cached; at; at = at->next)
+        stamp_ms = at->stamp_ms;
+    return stamp_ms;
+}
+
+size_t mapping_cached_bytes(const struct pool *pool)
+{
+    size_t bytes = 0;
+    for (const struct extent *at = pool->cached; at; at = at->next)
+        bytes += at->bytes;
+    return bytes;
+}
+
+size_t mapping_drop_oldest(struct pool *pool)
+{
+    struct extent **link = mapping_oldest(pool);
+    struct extent *record = *link;
+    const size_t bytes = record->bytes;
+    *link = NULL;
+    /*
+     * A system that will not unmap may still take the contents; a record
+     * and its addresses are then lost, but no memory.
+     */
+    if (!sys_release(record->start, bytes))
+        (void)!sys_purge(record->start, bytes);
+    mapping_forget(pool, record);
+    return bytes;
+}
+
+/* The tightest kept mapping that fits, taken off the list. */
+static struct extent *mapping_reuse(struct pool *pool, size_t bytes,
+    size_t align)
+{
+    struct extent **best = NULL;
+    for (struct extent **link = &pool->cached; *link; link = &(*link)->next) {
+        const struct extent *at = *link;
+        if (at->bytes < bytes
+            || at->bytes - bytes > at->bytes / MAPPING_FIT_SHARE
+            || ((uintptr_t)at->start & (align - 1)) != 0)
+            continue;
+        if (best == NULL || at->bytes < (*best)->bytes)
+            best = link;
+    }
+    if (best == NULL)
+        return NULL;
+
+    struct extent *found = *best;
+    *best = found->next;
+    found->next = NULL;
+    return found;
+}
+
+/* Cut a mapping to its first `bytes`; false: the system will not. */
+static bool mapping_cut(struct extent *extent, size_t bytes)
+{
+    if (!sys_release(extent->start + bytes, extent->bytes - bytes))
+        return false;
+    extent->bytes = bytes;
+    return true;
+}
+
+/* -- the pool's face -- */
+
+static struct extent *mapping_take_cached(struct pool *pool, size_t bytes,
+    size_t align)
+{
+    lock_take(&pool->lock);
+    struct extent *extent = mapping_reuse(pool, bytes, align);
+    if (extent != NULL) {
+        const uint64_t now_ms = sys_now_ms();
+        pool->dirty_bytes -= extent->bytes;
+        if (extent->bytes > bytes)
+            (void)!mapping_cut(extent, bytes);
+        pool->taken_bytes += extent->bytes;
+        pool->mapped_bytes += extent->bytes;
+        extent->zero = false;
+        decay_note_useful(&pool->decay, now_ms);
+        decay_advance(&pool->decay, pool->taken_bytes, now_ms);
+    }
+    lock_give(&pool->lock);
+    return extent;
+}
+
+static void *mapping_pages(size_t bytes, size_t align)
+{
+    if (align <= sys_page_bytes())
+        return sys_map(bytes);
+    char *start = sys_reserve(bytes, align);
+    if (start != NULL && !sys_commit(start, bytes)) {
+        (void)!sys_release(start, bytes);
+        return NULL;
+    }
+    return start;
+}
+
+/* As mapping_pages; what is held in reserve goes if that may help. */
+static void *mapping_pages_hard(struct pool *pool, size_t bytes,
+    size_t align)
+{
+    void *start = mapping_pages(bytes, align);
+    if (start != NULL)
+        return start;
+    lock_take(&pool->lock);
+    while (pool->cached != NULL)
+        pool->dirty_bytes -= mapping_drop_oldest(pool);
+    lock_give(&pool->lock);
+    pool_release_free_regions(pool);
+    return mapping_pages(bytes, align);
+}
+
+struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
+{
+    bytes = max_size(bytes, SLICE_BYTES);
+    struct extent *extent = mapping_take_cached(pool, bytes, align);
+    if (extent != NULL)
+        return extent;
+
+    extent = mapping_record(pool);
+    if (extent == NULL)
+        return NULL;
+    extent->start = mapping_pages_hard(pool, bytes, align);
+    if (extent->start != NULL && !map_cover(extent->start, bytes)) {
+        (void)!sys_release(extent->start, bytes);
+        extent->start = NULL;
+    }
+
+    lock_take(&pool->lock);
+    if (extent->start == NULL) {
+        mapping_forget(pool, extent);
+        extent = NULL;
+    } else {
+        const uint64_t now_ms = sys_now_ms();
+        extent->bytes = bytes;
+        extent->zero = true;
+        pool->taken_bytes += bytes;
+        pool->mapped_bytes += bytes;
+        decay_advance(&pool->decay, pool->taken_bytes, now_ms);
+        decay_note_fresh(&pool->decay, bytes, now_ms);
+    }
+    lock_give(&pool->lock);
+    return extent;
+}
+
+void pool_unmap(struct extent *extent)
+{
+    struct pool *pool = extent->pool;
+    lock_take(&pool->lock);
+    const uint64_t now_ms = sys_now_ms();
+    store_relaxed(&extent->state, EXTENT_CACHED);
+    extent->stamp_ms = now_ms;
+    extent->next = pool->cached;
+    pool->cached = extent;
+    pool->taken_bytes -= extent->bytes;
+    pool->mapped_bytes -= extent->bytes;
+    pool->dirty_bytes += extent->bytes;
+    pool_settle(pool, now_ms);
+    lock_give(&pool->lock);
+}
+
+/* Move the pages of a mapping to a place where `bytes` fit. */
+static bool mapping_move(struct extent *extent, size_t bytes)
+{
+    char *target = sys_map(bytes);
+    if (target == NULL)
+        return false;
+    if (!map_cover(target, bytes)
+        || !sys_move(extent->start, extent->bytes, target, bytes)) {
+        (void)!sys_release(target, bytes);
+        return false;
+    }
+    extent->start = target;
+    return true;
+}
+
+bool pool_remap(struct extent *extent, size_t bytes)
+{
+    bytes = max_size(bytes, SLICE_BYTES);
+    struct pool *pool = extent->pool;
+    const size_t old_bytes = extent->bytes;
+    const bool changed = bytes == old_bytes
+        || (bytes < old_bytes && sys_release(extent->start + bytes,
+                old_bytes - bytes))
+        || (bytes > old_bytes && ((map_cover(extent->start, bytes)
+                && sys_resize(extent->start, old_bytes, bytes))
+            || mapping_move(extent, bytes)));
+    if (!changed)
+        return false;
+
+    lock_take(&pool->lock);
+    extent->bytes = bytes;
+    pool->taken_bytes += bytes - old_bytes;
+    pool->mapped_bytes += bytes - old_bytes;
+    decay_advance(&pool->decay, pool->taken_bytes, sys_now_ms());
+    lock_give(&pool->lock);
+    return true;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapping - memory that is a mapping of its own, and freed ones in reserve.
+ *
+ * Owns     the records of own mappings and the list pool->cached.
+ * Used by  pool.c, under its lock. Its public part (pool_map, pool_unmap,
+ *          pool_remap) is declared in pool.h.
+ * Never    keeps more than the pool's limit: pool.c decides, by age.
+ *
+ * A mapping starts at any page, but no two start in one slice of the map: a
+ * mapping is at least a slice long.
+ *
+ * Holds    O1  cached is ordered by stamp_ms, the latest first
+ *
+ * Tests    test/unit/page/mapping_test.c
+ */
+#ifndef PAGE_MAPPING_H
+#define PAGE_MAPPING_H
+
+#include "page/pool.h"
+
+/* Unmap the one unused longest; its bytes. There is one. */
+size_t mapping_drop_oldest(struct pool *pool);
+
+/* Since when the oldest is unused; UINT64_MAX if there is none. */
+uint64_t mapping_oldest_ms(const struct pool *pool);
+
+size_t mapping_cached_bytes(const struct pool *pool);
+
+/* pool.c: do what time and the limit ask for; the lock is held. */
+void pool_settle(struct pool *pool, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool - one arena's source of memory: its regions. See pool.h; own mappings
+ * are in mapping.c.
+ */
+#include "page/pool.h"
+
+#include "page/mapping.h"
+#include "util/bitmap.h"
+
+/* The largest reservation: each doubles what came before. */
+#define POOL_REGION_BYTES_MAX (1 * GiB)
+
+/* Where the address space is limited, the share that one region may take. */
+enum { POOL_LIMIT_SHARE = 16 };
+
+/* What a passing slow path may purge because of age, so that no caller waits
+ * long: about 4 ms of the system's time. */
+#define POOL_TICK_PURGE_BYTES (16 * MiB)
+
+/* Purging goes this far below the limit, to come back less often. */
+#define POOL_SLACK_SHARE 4
+
+void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms)
+{
+    store_relaxed(&pool->dirty_decay_ms, dirty_decay_ms);
+}
+
+/* -- giving memory back -- */
+
+static size_t pool_active(const struct pool *pool)
+{
+    return pool->taken_bytes - min_size(pool->taken_bytes,
+        pool->leased_bytes);
+}
+
+static size_t pool_limit(const struct pool *pool)
+{
+    /* -1 is for ever: only an explicit purge takes anything. */
+    const int64_t decay_ms = load_relaxed(&pool->dirty_decay_ms);
+    if (decay_ms < 0)
+        return SIZE_MAX;
+    if (decay_ms == 0)
+        return 0;
+    return decay_limit(&pool->decay, pool_active(pool));
+}
+
+static size_t pool_note_purged(struct pool *pool, size_t bytes,
+    uint64_t now_ms)
+{
+    pool->dirty_bytes -= bytes;
+    pool->purges++;
+    pool->purged_bytes += bytes;
+    decay_note_purged(&pool->decay, bytes, now_ms);
+    return bytes;
+}
+
+/*
+ * Purge until at most `target` dirty bytes are left: freed mappings first,
+ * each with one call, then whole chunks, then the rest; always the ones
+ * unused longest. Stops where the system refuses.
+ */
+static void pool_purge_to(struct pool *pool, size_t target, uint64_t now_ms)
+{
+    while (pool->dirty_bytes > target && pool->cached != NULL)
+        (void)pool_note_purged(pool, mapping_drop_oldest(pool), now_ms);
+    for (int list = 0; list < CHUNK_LISTS; list++) {
+        while (pool->dirty_bytes > target && pool->queues[list].first) {
+            const size_t slices = region_purge(pool->queues[list].first);
+            if (slices == 0)
+                return;
+            (void)pool_note_purged(pool, slices * SLICE_BYTES, now_ms);
+        }
+    }
+}
+
+/* Dirty memory above the limit goes back at once. */
+static void pool_balance(struct pool *pool, uint64_t now_ms)
+{
+    const size_t limit = pool_limit(pool);
+    if (pool->dirty_bytes + pool->leased_bytes <= limit)
+        return;
+    const size_t goal = limit - limit / POOL_SLACK_SHARE;
+    pool_purge_to(pool,
+        goal - min_size(goal, pool->leased_bytes), now_ms);
+}
+
+/* The first dirty chunk of a list, if it was not used since `before_ms`. */
+static struct chunk *pool_expired(const struct pool *pool,
+    uint64_t before_ms)
+{
+    for (int list = 0; list < CHUNK_LISTS; list++) {
+        struct chunk *chunk = pool->queues[list].first;
+        if (chunk != NULL && chunk->stamp_ms <= before_ms)
+            return chunk;
+    }
+    return NULL;
+}
+
+/* What time asks for; bounded work. */
+static void pool_tick(struct pool *pool, uint64_t now_ms)
+{
+    decay_advance(&pool->decay, pool_active(pool), now_ms);
+    const int64_t age_ms = load_relaxed(&pool->dirty_decay_ms);
+    if (age_ms < 0 || now_ms == pool->ticked_ms)
+        return;
+    pool->ticked_ms = now_ms;
+    const uint64_t before_ms =
+        now_ms - ((uint64_t)age_ms < now_ms ? (uint64_t)age_ms : now_ms);
+
+    size_t purged = 0;
+    while (purged < POOL_TICK_PURGE_BYTES) {
+        struct chunk *chunk = pool_expired(pool, before_ms);
+        const size_t slices = chunk ? region_purge(chunk) : 0;
+        if (slices == 0)
+            break;
+        purged += pool_note_purged(pool, slices * SLICE_BYTES, now_ms);
+    }
+    while (mapping_oldest_ms(pool) <= before_ms)
+        (void)pool_note_purged(pool, mapping_drop_oldest(pool), now_ms);
+}
+
+void pool_settle(struct pool *pool, uint64_t now_ms)
+{
+    pool_tick(pool, now_ms);
+    pool_balance(pool, now_ms);
+}
+
+void pool_purge(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    pool_purge_to(pool, 0, sys_now_ms());
+    /* This was asked for, so needing it again is nobody's mistake. */
+    pool->decay.purged = 0;
+    lock_give(&pool->lock);
+}
+
+uint64_t pool_purged_bytes(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    const uint64_t bytes = pool->purged_bytes;
+    lock_give(&pool->lock);
+    return bytes;
+}
+
+size_t pool_lease(struct pool *pool, size_t held, size_t wanted)
+{
+    lock_take(&pool->lock);
+    pool_tick(pool, sys_now_ms());
+    pool->leased_bytes -= held;
+    const size_t limit = pool_limit(pool);
+    const size_t others = pool->dirty_bytes + pool->leased_bytes;
+    const size_t granted = min_size(wanted, limit - min_size(limit, others));
+    pool->leased_bytes += granted;
+    lock_give(&pool->lock);
+    return granted;
+}
+
+/* -- handing out -- */
+
+/* Under an address space limit a region must leave room for the program. */
+static size_t pool_region_bytes(const struct pool *pool, size_t slices)
+{
+    size_t bytes = pool->region_bytes_next;
+    const size_t limit = sys_address_limit();
+    if (limit != SIZE_MAX)
+        bytes = min_size(bytes, limit / POOL_LIMIT_SHARE);
+    bytes = max_size(round_down(bytes, CHUNK_BYTES), CHUNK_BYTES);
+    while (region_capacity(bytes) < slices)
+        bytes += CHUNK_BYTES;
+    return bytes;
+}
+
+/* A new region that can hold the request; smaller ones when refused. */
+static struct region *pool_add_region(struct pool *pool, size_t slices)
+{
+    size_t bytes = pool_region_bytes(pool, slices);
+    struct region *region = region_open(pool, pool->queues, bytes);
+    while (region == NULL) {
+        const size_t less = round_up(bytes / 2, CHUNK_BYTES);
+        if (less == bytes || region_capacity(less) < slices)
+            return NULL;
+        bytes = less;
+        region = region_open(pool, pool->queues, bytes);
+    }
+
+    pool->reserved_bytes += bytes;
+    pool->region_bytes_next =
+        min_size(2 * pool->region_bytes_next, POOL_REGION_BYTES_MAX);
+    region->next = NULL;
+    struct region **tail = &pool->regions;
+    while (*tail != NULL)
+        tail = &(*tail)->next;
+    *tail = region;
+    return region;
+}
+
+/* true: the region is gone. */
+static bool pool_close_region(struct pool *pool, struct region *region)
+{
+    const size_t bytes = region->slices * SLICE_BYTES;
+    if (region->free_slices < region_capacity(bytes))
+        return false;
+    const size_t dirty = region->dirty_slices * SLICE_BYTES;
+    struct region *next = region->next;
+    if (!region_close(region))
+        return false;
+    pool->dirty_bytes -= dirty;
+    pool->reserved_bytes -= bytes;
+    pool->purged_bytes += dirty;
+    struct region **link = &pool->regions;
+    while (*link != region)
+        link = &(*link)->next;
+    *link = next;
+    return true;
+}
+
+void pool_release_free_regions(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    struct region *region = pool->regions;
+    while (region != NULL) {
+        struct region *next = region->next;
+        (void)!pool_close_region(pool, region);
+        region = next;
+    }
+    lock_give(&pool->lock);
+}
+
+struct pool_place {
+    struct region *region;
+    size_t slice;
+};
+
+/* Warm memory before fresh, low addresses before high. */
+static bool pool_find(struct pool *pool, size_t slices, size_t step,
+    struct pool_place *place)
+{
+    for (int dirty = pool->dirty_bytes >= slices * SLICE_BYTES; dirty >= 0;
+         dirty--) {
+        for (struct region *r = pool->regions; r != NULL; r = r->next) {
+            const size_t slice = region_find(r, slices, step, dirty != 0);
+            if (slice != BITMAP_NONE) {
+                *place = (struct pool_place){ r, slice };
+                return true;
+            }
+        }
+    }
+    struct region *r = pool_add_region(pool, slices + step - 1);
+    if (r == NULL)
+        return false;
+    *place = (struct pool_place){ r, region_find(r, slices, step, false) };
+    return place->slice != BITMAP_NONE;
+}
+
+/* Keep the sums after slices were taken of which `dirty` bytes were dirty. */
+static void pool_note_taken(struct pool *pool, size_t bytes, size_t dirty)
+{
+    const uint64_t now_ms = sys_now_ms();
+    if (pool->dirty_bytes + pool->leased_bytes
+        > decay_limit(&pool->decay, pool_active(pool))
+            - pool->decay.allowance)
+        decay_note_useful(&pool->decay, now_ms);
+    pool->taken_bytes += bytes;
+    pool->dirty_bytes -= dirty;
+    pool_tick(pool, now_ms);
+    if (bytes > dirty)
+        decay_note_fresh(&pool->decay, bytes - dirty, now_ms);
+}
+
+static struct extent *pool_take_locked(struct pool *pool, size_t slices,
+    size_t step)
+{
+    struct pool_place place;
+    if (!pool_find(pool, slices, step, &place))
+        return NULL;
+
+    const size_t before = place.region->dirty_slices;
+    bool zero;
+    if (!region_take(place.region, place.slice, slices, &zero))
+        return NULL;
+    const size_t dirty = before - place.region->dirty_slices;
+    pool_note_taken(pool, slices * SLICE_BYTES, dirty * SLICE_BYTES);
+
+    struct extent *extent = region_extent(place.region, place.slice);
+    extent->bytes = slices * SLICE_BYTES;
+    extent->slices = (uint32_t)slices;
+    extent->touched = zero ? 0 : (uint32_t)slices;
+    extent->zero = zero;
+    return extent;
+}
+
+struct extent *pool_take(struct pool *pool, size_t slices, size_t step)
+{
+    ASSERT(slices > 0);
+    ASSERT(is_power_of_two(step));
+    lock_take(&pool->lock);
+    struct extent *extent = pool_take_locked(pool, slices, step);
+    if (extent == NULL && pool->cached != NULL) {
+        /* Address space may be what is missing: mappings in reserve go. */
+        while (pool->cached != NULL)
+            pool->dirty_bytes -= mapping_drop_oldest(pool);
+        extent = pool_take_locked(pool, slices, step);
+    }
+    lock_give(&pool->lock);
+    return extent;
+}
+
+static size_t pool_slice_of(const struct extent *extent)
+{
+    return (size_t)(extent->start - extent->region->base) / SLICE_BYTES;
+}
+
+/* Give slices of a run back to its region, and keep the sums. */
+static void pool_give_locked(struct pool *pool, struct region *region,
+    struct region_return back)
+{
+    back.now_ms = sys_now_ms();
+    region_give(region, back);
+    pool->taken_bytes -= back.count * SLICE_BYTES;
+    pool->dirty_bytes += back.touched * SLICE_BYTES;
+    pool_settle(pool, back.now_ms);
+}
+
+void pool_give(struct extent *extent)
+{
+    struct pool *pool = extent->pool;
+    lock_take(&pool->lock);
+    store_relaxed(&extent->state, EXTENT_FREE);
+    pool_give_locked(pool, extent->region, (struct region_return){
+        .first = pool_slice_of(extent), .count = extent->slices,
+        .touched = extent->touched,
+    });
+    lock_give(&pool->lock);
+}
+
+void pool_shrink(struct extent *extent, size_t slices)
+{
+    ASSERT(slices > 0);
+    ASSERT(slices < extent->slices);
+    struct pool *pool = extent->pool;
+    lock_take(&pool->lock);
+    const size_t count = extent->slices - slices;
+    extent->slices = (uint32_t)slices;
+    pool_give_locked(pool, extent->region, (struct region_return){
+        .first = pool_slice_of(extent) + slices, .count = count,
+        .touched = count,
+    });
+    extent->touched = (uint32_t)slices;
+    lock_give(&pool->lock);
+}
+
+bool pool_grow(struct extent *extent, size_t slices)
+{
+    ASSERT(slices > extent->slices);
+    struct pool *pool = extent->pool;
+    struct region *region = extent->region;
+    lock_take(&pool->lock);
+    const size_t first = pool_slice_of(extent) + extent->slices;
+    const size_t count = slices - extent->slices;
+    const size_t before = region->dirty_slices;
+    bool zero;
+    const bool grown = first + count <= region->slices
+        && bitmap_next(region->free, first, first + count, false)
+            == first + count
+        && region_take(region, first, count, &zero);
+    if (grown) {
+        const size_t dirty = before - region->dirty_slices;
+        pool_note_taken(pool, count * SLICE_BYTES, dirty * SLICE_BYTES);
+        extent->slices = (uint32_t)slices;
+        extent->touched = (uint32_t)slices;
+        extent->zero = extent->zero && zero;
+    }
+    lock_give(&pool->lock);
+    return grown;
+}
+
+/* -- audit -- */
+
+static void pool_audit_queue(const struct chunk_queue *queue, uint8_t list)
+{
+    const struct chunk *before = NULL;
+    for (const struct chunk *at = queue->first; at; at = at->next) {
+        CHECK(at->list == list);                            /* P3 */
+        CHECK(at->prev == before);                          /* P3 */
+        before = at;
+    }
+    CHECK(queue->last == before);                           /* P3 */
+}
+
+void pool_audit(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    size_t taken = pool->mapped_bytes;
+    size_t dirty = mapping_cached_bytes(pool);
+    for (const struct region *r = pool->regions; r; r = r->next) {
+        region_audit(r);                                    /* P4 */
+        const size_t usable = region_capacity(r->slices * SLICE_BYTES);
+        taken += (usable - r->free_slices) * SLICE_BYTES;
+        dirty += r->dirty_slices * SLICE_BYTES;
+    }
+    CHECK(dirty == pool->dirty_bytes);                      /* P1 */
+    CHECK(taken == pool->taken_bytes);                      /* P2 */
+    for (uint8_t list = 0; list < CHUNK_LISTS; list++)
+        pool_audit_queue(&pool->queues[list], list);
+    decay_audit(&pool->decay);
+    lock_give(&pool->lock);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool - one arena's source of memory: its regions and own mappings.
+ *
+ * Owns     regions, freed mappings kept for reuse, the sums of what is handed
+ *          out and what is dirty, and the decision to give memory back: dirty
+ *          above decay_limit() at once, dirty older than dirty_decay_ms when
+ *          a slow path comes by. No helper thread.
+ * Used by  heap/slab.c (slabs), heap/large.c (large objects).
+ * Never    touches the memory it hands out; never sets the page map, but for
+ *          making room in it: owners are the heap layer's business.
+ *
+ * Holds, and pool_audit() asserts:
+ *   P1  dirty_bytes == the dirty slices of all regions + cached mappings
+ *   P2  taken_bytes == the used slices of all regions + live mappings
+ *   P3  the queues hold exactly the chunks whose list says so, by age
+ *   P4  every region passes region_audit()
+ *
+ * Tests    test/unit/page/pool_test.c  test/fault/fault_test.c
+ */
+#ifndef PAGE_POOL_H
+#define PAGE_POOL_H
+
+#include "page/decay.h"
+#include "page/region.h"
+#include "sys/lock.h"
+
+struct pool {
+    struct lock lock;
+
+    /* under lock pool */
+    struct region *regions;
+    size_t region_bytes_next;   /* how much to reserve next time */
+    struct chunk_queue queues[CHUNK_LISTS];
+    struct extent *cached;      /* freed mappings, the latest first */
+    struct extent *records;     /* spare records for mappings */
+    size_t taken_bytes;
+    size_t dirty_bytes;
+    size_t leased_bytes;        /* that heaps may keep; count as dirty */
+    size_t reserved_bytes;
+    size_t mapped_bytes;        /* live own mappings */
+    uint64_t purges;
+    uint64_t purged_bytes;
+    uint64_t ticked_ms;
+    struct decay decay;
+
+    /* any thread, atomically */
+    _Atomic int64_t dirty_decay_ms;
+};
+
+/* How much to reserve first. */
+#define POOL_REGION_BYTES_FIRST (64 * MiB)
+
+/* A pool before its first extent; decay_ms as pool_set_dirty_decay_ms(). */
+#define POOL_INITIAL(decay_ms)                        \
+    {                                                 \
+        .lock = { .rank = LOCK_pool },                \
+        .region_bytes_next = POOL_REGION_BYTES_FIRST, \
+        .dirty_decay_ms = (decay_ms),                 \
+    }
+
+/* The age at which dirty memory goes back; -1 never, 0 at once. */
+void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms);
+
+/*
+ * A run of slices, starting at a multiple of step slices (a power of two, at
+ * most a chunk). The extent is of state EXTENT_FREE, start, bytes, slices,
+ * touched (what is dirty already) and zero filled in. NULL: no memory; nothing
+ * changed.
+ */
+MUST_USE struct extent *pool_take(struct pool *pool, size_t slices,
+    size_t step);
+
+/* Back to the pool; extent->touched says what may have been written. */
+void pool_give(struct extent *extent);
+
+/* Give back the slices of a run behind the first `slices`. */
+void pool_shrink(struct extent *extent, size_t slices);
+
+/* Let a run grow in place to `slices`; false: what follows is in use. */
+MUST_USE bool pool_grow(struct extent *extent, size_t slices);
+
+/*
+ * A mapping of its own of at least `bytes` (a multiple of the page size),
+ * aligned to align; state EXTENT_FREE, slices 0. NULL: no memory.
+ */
+MUST_USE struct extent *pool_map(struct pool *pool, size_t bytes,
+    size_t align);
+
+/* Give it back: kept for reuse within the limit, else unmapped. */
+void pool_unmap(struct extent *extent);
+
+/*
+ * Change the length of an own mapping, moving its pages where it cannot stay
+ * (extent->start changes then). false: no memory; nothing changed.
+ */
+MUST_USE bool pool_remap(struct extent *extent, size_t bytes);
+
+/* All dirty memory back to the system. */
+void pool_purge(struct pool *pool);
+
+/* Regions of which nothing is used go back, addresses and all. */
+void pool_release_free_regions(struct pool *pool);
+
+/* How much ever went back to the system. */
+uint64_t pool_purged_bytes(struct pool *pool);
+
+/*
+ * How many bytes a heap may keep in hand that holds `kept` and would like to
+ * hold `wanted`: a lease of this size counts as dirty until it is returned by
+ * asking for less. The answer may be 0.
+ */
+size_t pool_lease(struct pool *pool, size_t held, size_t wanted);
+
+void pool_audit(struct pool *pool);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region - a large reservation of address space, cut into slices. See
+ * region.h.
+ */
+#include "page/region.h"
+
+#include "util/bitmap.h"
+
+/* -- layout of the head -- */
+
+struct region_layout {
+    size_t free;                /* offsets from the start of struct region */
+    size_t dirty;
+    size_t chunk;
+    size_t extent;
+    size_t end;
+};
+
+static struct region_layout region_layout_of(size_t slices)
+{
+    const size_t bitmap_bytes = round_up(slices, 64) / 8;
+    const size_t chunks = slices / CHUNK_SLICES;
+    struct region_layout at;
+    at.free = round_up(sizeof(struct region), CACHE_LINE_BYTES);
+    at.dirty = at.free + bitmap_bytes;
+    at.chunk = at.dirty + bitmap_bytes;
+    at.extent = round_up(at.chunk + chunks * sizeof(struct chunk),
+        sys_page_bytes());
+    at.end = round_up(at.extent + slices * sizeof(struct extent),
+        sys_page_bytes());
+    return at;
+}
+
+static size_t region_head_slices(size_t slices)
+{
+    const size_t guard = sys_page_bytes();
+    const size_t bytes = guard + region_layout_of(slices).end + guard;
+    return round_up(bytes, SLICE_BYTES) / SLICE_BYTES;
+}
+
+size_t region_capacity(size_t bytes)
+{
+    const size_t slices = bytes / SLICE_BYTES;
+    const size_t head = region_head_slices(slices);
+    return slices > head ? slices - head : 0;
+}
+
+static void region_fill(struct region *region, size_t head)
+{
+    const size_t slices = region->slices;
+    bitmap_set(region->free, head, slices - head);
+    region->free_slices = slices - head;
+    region->lowest_free = head;
+    region->lowest_dirty = slices;
+    region->committed = head;
+    for (size_t c = 0; c < slices / CHUNK_SLICES; c++) {
+        const size_t low = c * CHUNK_SLICES;
+        region->chunk[c] = (struct chunk){
+            .region = region,
+            .used = (uint16_t)min_size(CHUNK_SLICES,
+                head > low ? head - low : 0),
+            .list = CHUNK_CLEAN,
+        };
+    }
+}
+
+struct region *region_open(struct pool *pool, struct chunk_queue *queues,
+    size_t bytes)
+{
+    const size_t slices = bytes / SLICE_BYTES;
+    const size_t guard = sys_page_bytes();
+    const struct region_layout at = region_layout_of(slices);
+
+    char *base = sys_reserve(bytes, CHUNK_BYTES);
+    if (base == NULL)
+        return NULL;
+    if (!map_cover(base, bytes) || !sys_commit(base + guard, at.end)) {
+        (void)!sys_release(base, bytes);
+        return NULL;
+    }
+
+    char *head = base + guard;
+    struct region *region = (struct region *)(void *)head;
+    region->base = base;
+    region->pool = pool;
+    region->queues = queues;
+    region->slices = slices;
+    region->free = (uint64_t *)(void *)(head + at.free);
+    region->dirty = (uint64_t *)(void *)(head + at.dirty);
+    region->chunk = (struct chunk *)(void *)(head + at.chunk);
+    region->extent = (struct extent *)(void *)(head + at.extent);
+    region_fill(region, region_head_slices(slices));
+    return region;
+}
+
+/* -- chunks and their lists -- */
+
+static void chunk_unlist(struct chunk *chunk)
+{
+    if (chunk->list == CHUNK_CLEAN)
+        return;
+    struct chunk_queue *queue = &chunk->region->queues[chunk->list];
+    *(chunk->prev ? &chunk->prev->next : &queue->first) = chunk->next;
+    *(chunk->next ? &chunk->next->prev : &queue->last) = chunk->prev;
+    chunk->next = NULL;
+    chunk->prev = NULL;
+    chunk->list = CHUNK_CLEAN;
+}
+
+static uint8_t chunk_list_for(const struct chunk *chunk)
+{
+    if (chunk->dirty == 0)
+        return CHUNK_CLEAN;
+    return chunk->used == 0 ? CHUNK_WHOLE : CHUNK_PARTLY;
+}
+
+/* Put the chunk where its counts say (R6), behind all that are older. */
+static void chunk_relist(struct chunk *chunk, bool to_end)
+{
+    const uint8_t list = chunk_list_for(chunk);
+    if (list == chunk->list && !to_end)
+        return;
+    chunk_unlist(chunk);
+    if (list == CHUNK_CLEAN)
+        return;
+    struct chunk_queue *queue = &chunk->region->queues[list];
+    chunk->prev = queue->last;
+    *(queue->last ? &queue->last->next : &queue->first) = chunk;
+    queue->last = chunk;
+    chunk->list = list;
+}
+
+bool region_close(struct region *region)
+{
+    struct region old = *region;
+    /* Off the lists first: the chunks lie in what goes away. */
+    for (size_t c = 0; c < old.slices / CHUNK_SLICES; c++)
+        chunk_unlist(&old.chunk[c]);
+    if (sys_release(old.base, old.slices * SLICE_BYTES))
+        return true;
+    for (size_t c = 0; c < old.slices / CHUNK_SLICES; c++)
+        chunk_relist(&old.chunk[c], false);
+    return false;
+}
+
+/* -- finding, taking, giving -- */
+
+size_t region_find(const struct region *region, size_t count, size_t step,
+    bool dirty)
+{
+    const size_t available =
+        dirty ? region->dirty_slices : region->free_slices;
+    if (available < count)
+        return BITMAP_NONE;
+    return bitmap_find(dirty ? region->dirty : region->free,
+        (struct bitmap_search){
+            .start = dirty ? region->lowest_dirty : region->lowest_free,
+            .end = region->slices, .count = count, .step = step,
+        });
+}
+
+/* Make slices up to end touchable, whole chunks ahead if that is granted. */
+static bool region_commit(struct region *region, size_t end)
+{
+    if (end <= region->committed)
+        return true;
+    size_t goal = round_up(end, CHUNK_SLICES);
+    char *from = region->base + region->committed * SLICE_BYTES;
+    if (!sys_commit(from, (goal - region->committed) * SLICE_BYTES)) {
+        goal = end;
+        if (!sys_commit(from, (goal - region->committed) * SLICE_BYTES))
+            return false;
+    }
+    region->committed = goal;
+    return true;
+}
+
+bool region_take(struct region *region, size_t first, size_t count,
+    bool *zero)
+{
+    if (!region_commit(region, first + count))
+        return false;
+
+    const size_t dirty = bitmap_count(region->dirty, first, count);
+    *zero = dirty == 0;
+    for (size_t at = first; at < first + count;) {
+        struct chunk *chunk = &region->chunk[at / CHUNK_SLICES];
+        const size_t end = min_size(round_down(at, CHUNK_SLICES)
+            + CHUNK_SLICES, first + count);
+        chunk->used = (uint16_t)(chunk->used + (end - at));
+        chunk->dirty = (uint16_t)(chunk->dirty
+            - bitmap_count(region->dirty, at, end - at));
+        chunk_relist(chunk, false);
+        at = end;
+    }
+
+    bitmap_clear(region->free, first, count);
+    region->free_slices -= count;
+    if (first == region->lowest_free)
+        region->lowest_free = bitmap_next(region->free, first + count,
+            region->slices, true);
+    if (dirty > 0) {
+        bitmap_clear(region->dirty, first, count);
+        region->dirty_slices -= dirty;
+        if (first <= region->lowest_dirty)
+            region->lowest_dirty = bitmap_next(region->dirty, first,
+                region->slices, true);
+    }
+    return true;
+}
+
+void region_give(struct region *region, struct region_return back)
+{
+    const size_t end = back.first + back.count;
+    const size_t dirty_end = back.first + back.touched;
+    bitmap_set(region->free, back.first, back.count);
+    bitmap_set(region->dirty, back.first, back.touched);
+    region->free_slices += back.count;
+    region->dirty_slices += back.touched;
+    region->lowest_free = min_size(region->lowest_free, back.first);
+    if (back.touched > 0)
+        region->lowest_dirty = min_size(region->lowest_dirty, back.first);
+
+    for (size_t at = back.first; at < end;) {
+        struct chunk *chunk = &region->chunk[at / CHUNK_SLICES];
+        const size_t stop =
+            min_size(round_down(at, CHUNK_SLICES) + CHUNK_SLICES, end);
+        const size_t dirty = at < dirty_end
+            ? min_size(stop, dirty_end) - at : 0;
+        chunk->used = (uint16_t)(chunk->used - (stop - at));
+        chunk->dirty = (uint16_t)(chunk->dirty + dirty);
+        if (dirty > 0)
+            chunk->stamp_ms = back.now_ms;
+        chunk_relist(chunk, dirty > 0);
+        at = stop;
+    }
+}
+
+/* The records of a chunk's extents; where nothing is used they are all
+ * EXTENT_FREE, and read so again after a purge. */
+#define CHUNK_RECORD_BYTES (CHUNK_SLICES * sizeof(struct extent))
+_Static_assert(EXTENT_FREE == 0, "a purged record is a free one");
+
+size_t region_purge(struct chunk *chunk)
+{
+    struct region *region = chunk->region;
+    const size_t low = (size_t)(chunk - region->chunk) * CHUNK_SLICES;
+    const size_t high = low + CHUNK_SLICES;
+    size_t purged = 0;
+    size_t at = low;
+    while ((at = bitmap_next(region->dirty, at, high, true)) < high) {
+        const size_t end = bitmap_next(region->dirty, at, high, false);
+        if (sys_purge(region->base + at * SLICE_BYTES,
+                (end - at) * SLICE_BYTES)) {
+            bitmap_clear(region->dirty, at, end - at);
+            purged += end - at;
+        }
+        at = end;
+    }
+    if (chunk->used == 0 && CHUNK_RECORD_BYTES % sys_page_bytes() == 0)
+        (void)!sys_purge(&region->extent[low], CHUNK_RECORD_BYTES);
+    chunk->dirty = (uint16_t)(chunk->dirty - purged);
+    region->dirty_slices -= purged;
+    if (region->lowest_dirty >= low)
+        region->lowest_dirty = bitmap_next(region->dirty,
+            region->lowest_dirty, region->slices, true);
+    /* What the system refused to purge is tried again last. */
+    chunk_relist(chunk, true);
+    return purged;
+}
+
+struct extent *region_extent(struct region *region, size_t slice)
+{
+    struct extent *extent = &region->extent[slice];
+    extent->start = region->base + slice * SLICE_BYTES;
+    extent->region = region;
+    extent->pool = region->pool;
+    return extent;
+}
+
+/* -- audit -- */
+
+static void chunk_audit(const struct region *region, size_t index)
+{
+    const struct chunk *chunk = &region->chunk[index];
+    const size_t low = index * CHUNK_SLICES;
+    CHECK(chunk->used == CHUNK_SLICES
+        - bitmap_count(region->free, low, CHUNK_SLICES));       /* R4 */
+    CHECK(chunk->dirty
+        == bitmap_count(region->dirty, low, CHUNK_SLICES));     /* R4 */
+    CHECK(chunk->list == chunk_list_for(chunk));                /* R6 */
+}
+
+void region_audit(const struct region *region)
+{
+    const size_t slices = region->slices;
+    CHECK(region->free_slices
+        == bitmap_count(region->free, 0, slices));              /* R1 */
+    CHECK(region->dirty_slices
+        == bitmap_count(region->dirty, 0, slices));             /* R2 */
+    for (size_t i = 0; i < (slices + 63) / 64; i++)
+        CHECK((region->dirty[i] & ~region->free[i]) == 0);      /* R3 */
+    CHECK(bitmap_next(region->dirty, region->committed, slices, true)
+        == slices);                                             /* R3 R7 */
+    CHECK(bitmap_next(region->free, region->committed, slices, false)
+        == slices);                                             /* R7 */
+    CHECK(bitmap_count(region->free, 0, region->lowest_free) == 0);
+    CHECK(bitmap_count(region->dirty, 0, region->lowest_dirty) == 0);
+    for (size_t c = 0; c < slices / CHUNK_SLICES; c++)
+        chunk_audit(region, c);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region - a large reservation of address space, cut into slices.
+ *
+ * Owns     which slices of a region are free, which of those are dirty, how
+ *          far the region is committed, and its chunks of 2 MiB.
+ * Used by  pool, which holds the lock for every call and keeps the sums.
+ * Never    decides what to purge or when: decay.c does.
+ *
+ *   | guard | struct region, bitmaps, chunks, extents | guard | slices ... |
+ *   '------------- head, a whole number of slices ------------'
+ *
+ * Holds, and region_audit() asserts:
+ *   R1  free_slices is the number of set bits of `free`
+ *   R2  dirty_slices is the number of set bits of `dirty`
+ *   R3  a dirty slice is free and committed
+ *   R4  chunk->used and chunk->dirty are the sums over its slices
+ *   R5  no free bit below lowest_free, no dirty bit below lowest_dirty
+ *   R6  a chunk is on list WHOLE if dirty and nothing of it is used, on list
+ *       PARTLY if dirty and something is used, on neither if not dirty
+ *   R7  slices at or above `committed` are free, clean and untouchable
+ *
+ * Tests    test/unit/page/region_test.c  test/unit/page/pool_test.c
+ */
+#ifndef PAGE_REGION_H
+#define PAGE_REGION_H
+
+#include "page/extent.h"
+
+enum { CHUNK_SLICES = 32 };
+#define CHUNK_BYTES (CHUNK_SLICES * SLICE_BYTES)
+
+enum chunk_list { CHUNK_WHOLE, CHUNK_PARTLY, CHUNK_LISTS, CHUNK_CLEAN };
+
+/* The unit in which memory goes back, and of huge pages. */
+struct chunk {
+    struct chunk *next;
+    struct chunk *prev;
+    struct region *region;
+    uint64_t stamp_ms;          /* when a slice of it last became dirty */
+    uint16_t used;              /* slices handed out (the head's too) */
+    uint16_t dirty;
+    uint8_t list;               /* enum chunk_list */
+};
+
+/* Dirty chunks, the one unused longest first. */
+struct chunk_queue {
+    struct chunk *first;
+    struct chunk *last;
+};
+
+struct region {
+    /* fixed at birth */
+    char *base;
+    struct pool *pool;
+    struct chunk_queue *queues; /* the pool's, CHUNK_LISTS of them */
+    size_t slices;
+    uint64_t *free;
+    uint64_t *dirty;
+    struct chunk *chunk;
+    struct extent *extent;
+
+    /* under lock pool */
+    struct region *next;
+    size_t committed;           /* slices from base that can be touched */
+    size_t free_slices;
+    size_t dirty_slices;
+    size_t lowest_free;
+    size_t lowest_dirty;
+};
+
+/* Reserve about `bytes`, a multiple of CHUNK_BYTES. NULL: refused. */
+MUST_USE struct region *region_open(struct pool *pool,
+    struct chunk_queue *queues, size_t bytes);
+
+/* Give all of a region back, of which nothing is used. false: the system
+ * refuses; it stays as it was. */
+MUST_USE bool region_close(struct region *region);
+
+/* How many slices a region of so many bytes can hand out at once. */
+size_t region_capacity(size_t bytes);
+
+/*
+ * The lowest run of count slices, at a multiple of step slices, that is free
+ * (and, if dirty is asked for, wholly dirty); BITMAP_NONE if there is none.
+ */
+size_t region_find(const struct region *region, size_t count, size_t step,
+    bool dirty);
+
+/*
+ * Hand out the free slices [first, first + count). *zero: all of them read
+ * as zero. false: the system refuses to commit them; nothing changed.
+ */
+MUST_USE bool region_take(struct region *region, size_t first, size_t count,
+    bool *zero);
+
+/* Take slices back; the first `touched` of them may have been written. */
+struct region_return {
+    size_t first;
+    size_t count;
+    size_t touched;
+    uint64_t now_ms;
+};
+void region_give(struct region *region, struct region_return back);
+
+/* Purge what is dirty in a chunk; the number of slices that are clean now. */
+size_t region_purge(struct chunk *chunk);
+
+struct extent *region_extent(struct region *region, size_t slice);
+
+void region_audit(const struct region *region);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys - the operating system, as this library sees it.
+ *
+ * Owns     every system call and every fact about the machine.
+ * Used by  all layers above; tests make calls fail through struct sys_fault.
+ * Never    allocates, sets errno, or calls a libc function that another
+ *          library might interpose to allocate.
+ *
+ * For all memory calls: addresses are multiples of the page size, sizes are
+ * positive multiples of it; true or an address means success, false or NULL
+ * that nothing changed.
+ *
+ * Tests    test/fault/fault_test.c  test/unit/sys/lock_test.c
+ */
+#ifndef SYS_SYS_H
+#define SYS_SYS_H
+
+#include "util/atomic.h"
+#include "util/compiler.h"
+#include "util/text.h"
+
+/* -- memory -- */
+
+/* Address space that cannot be touched; aligned to align (power of two). */
+MUST_USE void *sys_reserve(size_t bytes, size_t align);
+
+/* Readable, writable, zero; aligned to the page size. */
+MUST_USE void *sys_map(size_t bytes);
+
+/* Make a reserved range usable; it reads as zero until written. */
+MUST_USE bool sys_commit(void *address, size_t bytes);
+
+/* Give a range back; fails when the kernel would have to split a mapping
+ * and may not. */
+MUST_USE bool sys_release(void *address, size_t bytes);
+
+/* Drop the contents: the range reads as zero again and costs no memory. */
+MUST_USE bool sys_purge(void *address, size_t bytes);
+
+/* Change the length of one whole mapping where it lies. */
+MUST_USE bool sys_resize(void *address, size_t old_bytes, size_t new_bytes);
+
+/* Move the pages of one whole mapping onto target, a mapping of new_bytes of
+ * ours, which they replace. On failure both are as they were. */
+MUST_USE bool sys_move(void *address, size_t old_bytes, void *target,
+    size_t new_bytes);
+
+/* -- facts, each found when first asked for -- */
+
+size_t sys_page_bytes(void);
+
+/* The address space that the process may use in all; SIZE_MAX: any. */
+size_t sys_address_limit(void);
+
+/* Only one thread exists: atomics and locks are not needed. */
+bool sys_single_threaded(void);
+
+/* Milliseconds of a monotonic clock with a resolution of some. */
+uint64_t sys_now_ms(void);
+
+/* A variable of the environment; NULL also in set-user-id programs. */
+const char *sys_environment(const char *name);
+
+/* The environment can be read already (not in the first calls of ld.so). */
+bool sys_environment_ready(void);
+
+/* -- threads and processes -- */
+
+/* Call back when the calling thread ends; false: no such call will come. */
+MUST_USE bool sys_on_thread_exit(void (*call)(void *), void *argument);
+
+/* Call back in every child of fork(), before it runs. */
+void sys_on_fork_child(void (*call)(void));
+
+/* Sleep while *word == value, at most until woken; may return early. */
+void sys_wait(_Atomic uint32_t *word, uint32_t value);
+void sys_wake_one(_Atomic uint32_t *word);
+
+/* -- output and the end -- */
+
+void sys_write_error(const char *bytes, size_t length);
+
+enum misuse {
+#define MISUSE(id, message) MISUSE_##id,
+#include "table/misuse.def"
+};
+
+/* What the program did, in one line to stderr; then, as option on_misuse
+ * says (set by sys_set_misuse_policy), abort or return. */
+struct misuse_report {
+    enum misuse what;
+    const char *call;
+    const void *pointer;
+    size_t block_bytes;         /* 0: not known */
+};
+COLD void misuse(struct misuse_report report);
+void sys_set_misuse_policy(int64_t policy);
+
+/* Something that cannot be: say so and end the process. */
+COLD NORETURN void panic(const char *what);
+
+/* ASSERT costs nothing in release builds; CHECK is always there. */
+#define SYS_QUOTE_(x) #x
+#define SYS_QUOTE(x) SYS_QUOTE_(x)
+#define CHECK(condition)                                              \
+    (LIKELY(condition) ? (void)0                                      \
+        : panic(__FILE__ ":" SYS_QUOTE(__LINE__) ": " #condition))
+#define ASSERT(condition) \
+    (ASHLAR_DEBUG ? CHECK(condition) : (void)sizeof(!(condition)))
+
+/* -- the seam for tests -- */
+
+enum sys_call {
+    SYS_RESERVE, SYS_MAP, SYS_COMMIT, SYS_RELEASE, SYS_PURGE, SYS_RESIZE,
+    SYS_MOVE, SYS_THREAD_EXIT, SYS_CALL_KINDS
+};
+
+/*
+ * The calls numbered from..to (from 1, counted over all kinds in the set
+ * `kinds`) fail. All zero, as at start, nothing fails.
+ */
+struct sys_fault {
+    _Atomic uint64_t calls;
+    uint64_t from;
+    uint64_t to;
+    uint32_t kinds;             /* bit k: calls of kind k count */
+};
+extern struct sys_fault sys_fault;
+
+/* Pretend that pages are larger than they are; before the first call. */
+void sys_pretend_page_bytes(size_t bytes);
+
+#endif

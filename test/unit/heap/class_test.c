@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Size classes: every answer of class_of() and class_of_aligned() against a
+ * search in the rows of the table, and every column of the rows computed
+ * again from the slab's and the block's size, here and by the tool that
+ * printed them.
+ */
+#include "bench.h"
+
+struct row {
+    size_t bytes;
+    size_t slices;
+    size_t blocks;
+    size_t segment;
+    size_t tail;
+    size_t inside;
+};
+
+static const struct row rows[] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) \
+    { bytes, slices, blocks, segment, tail, inside },
+#include "table/size_class.def"
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static unsigned first_row_for(size_t size, size_t align)
+{
+    unsigned i = 0;
+    while (rows[i].bytes < size || rows[i].bytes % align != 0)
+        i++;
+    return i;
+}
+
+static void every_size_gets_the_first_class_that_holds_it(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= CLASS_BYTES_MAX; size++)
+        assert_int_equal(class_of(size), first_row_for(size, 1));
+}
+
+static void spaced_sizes_get_the_same_class_without_the_test(void **state)
+{
+    (void)state;
+    for (size_t size = CLASS_LINEAR_BYTES + 1; size <= CLASS_BYTES_MAX;
+         size++)
+        assert_int_equal(class_of_spaced(size), class_of(size));
+}
+
+static void every_alignment_gets_the_first_class_that_is_aligned(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= CLASS_BYTES_MAX; align *= 2) {
+        for (size_t size = 0; size <= CLASS_BYTES_MAX; size++) {
+            const unsigned cls = class_of_aligned(size, align);
+            if (cls != first_row_for(max_size(size, align), align))
+                fail_msg("size %zu align %zu: class %u", size, align, cls);
+        }
+    }
+}
+
+static void the_arrays_are_the_rows(void **state)
+{
+    (void)state;
+    assert_int_equal(CLASS_COUNT, ROWS);
+    for (unsigned i = 0; i < ROWS; i++) {
+        assert_int_equal(class_bytes[i], rows[i].bytes);
+        assert_int_equal(class_slices[i], rows[i].slices);
+        assert_int_equal(class_blocks[i], rows[i].blocks);
+        assert_int_equal(class_segment[i], rows[i].segment);
+    }
+}
+
+static void sizes_rise_by_16_and_then_four_to_a_doubling(void **state)
+{
+    (void)state;
+    assert_int_equal(rows[0].bytes, 8);
+    size_t bytes = 16;
+    for (unsigned i = 1; i < ROWS; i++) {
+        assert_int_equal(rows[i].bytes, bytes);
+        const size_t doubling = (size_t)1 << bits_log2(bytes);
+        bytes += max_size(16, doubling / 4);
+    }
+    assert_int_equal(rows[ROWS - 1].bytes, CLASS_BYTES_MAX);
+}
+
+/* To the nearest whole number, as printf does it. */
+static size_t whole(double value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.0f", value);
+    return (size_t)strtoul(text, NULL, 10);
+}
+
+static void the_columns_follow_from_the_sizes(void **state)
+{
+    (void)state;
+    size_t below = 0;
+    for (unsigned i = 0; i < ROWS; i++) {
+        const struct row *row = &rows[i];
+        const size_t slab = row->slices * SLICE_BYTES;
+        assert_int_equal(row->blocks, slab / row->bytes);
+        const size_t hand_out = max_size(16, 4096 / row->bytes);
+        assert_int_equal(row->segment,
+            max_size(1, min_size(hand_out, row->blocks / 4)));
+        assert_true(row->blocks / row->segment <= SLAB_SEGMENTS_MAX);
+        assert_int_equal(row->tail, whole(1000.0
+            * (double)(slab - row->blocks * row->bytes) / (double)slab));
+        assert_int_equal(row->inside, whole(1000.0
+            * (double)(row->bytes - below - 1) / 2 / (double)row->bytes));
+        below = row->bytes;
+    }
+}
+
+/* -- the tool -- */
+
+/* The project's folder, from where this file is. */
+static void project_path(char *path, size_t bytes, const char *below)
+{
+    const char *end = strstr(__FILE__, "test/unit/heap/class_test.c");
+    assert_non_null(end);
+    (void)snprintf(path, bytes, "%.*s%s", (int)(end - __FILE__), __FILE__,
+        below);
+}
+
+/* The exit status of tools/size_class.py --check FILE. */
+static int tool_check(const char *file)
+{
+    char tool[1024];
+    char command[4096];
+    project_path(tool, sizeof tool, "tools/size_class.py");
+    (void)snprintf(command, sizeof command,
+        "python3 '%s' --check '%s' > /dev/null", tool, file);
+    const int status = system(command);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void the_tool_prints_the_same_rows(void **state)
+{
+    (void)state;
+    char table[1024];
+    project_path(table, sizeof table, "src/table/size_class.def");
+    assert_int_equal(tool_check(table), 0);
+}
+
+static void the_tool_sees_a_row_that_differs(void **state)
+{
+    (void)state;
+    char name[] = "/tmp/ashlar-class-XXXXXX";
+    const int file = mkstemp(name);
+    assert_true(file >= 0);
+    for (unsigned i = 0; i < ROWS; i++)
+        dprintf(file, "CLASS(%6zu, %2zu, %5zu, %4zu, %4zu, %4zu)\n",
+            rows[i].bytes, rows[i].slices, rows[i].blocks,
+            rows[i].segment + (i == ROWS / 2), rows[i].tail,
+            rows[i].inside);
+    close(file);
+    const int status = tool_check(name);
+    unlink(name);
+    assert_int_equal(status, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size_gets_the_first_class_that_holds_it),
+        cmocka_unit_test(spaced_sizes_get_the_same_class_without_the_test),
+        cmocka_unit_test(every_alignment_gets_the_first_class_that_is_aligned),
+        cmocka_unit_test(the_arrays_are_the_rows),
+        cmocka_unit_test(sizes_rise_by_16_and_then_four_to_a_doubling),
+        cmocka_unit_test(the_columns_follow_from_the_sizes),
+        cmocka_unit_test(the_tool_prints_the_same_rows),
+        cmocka_unit_test(the_tool_sees_a_row_that_differs),
+    };
+    return cmocka_run_group_tests_name("class", tests, NULL, NULL);
+}
