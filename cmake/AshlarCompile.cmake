@@ -28,8 +28,7 @@ set(ASHLAR_OWN_MALLOC
 
 # The empty value lets a file that says "#define _GNU_SOURCE" repeat it.
 set(ASHLAR_DEFINITIONS
-    _GNU_SOURCE=
-    ASHLAR_CHECKS=$<BOOL:${ASHLAR_CHECKS}>)
+    _GNU_SOURCE=)
 
 # initial-exec makes a shelf one instruction away from the thread pointer; the
 # price is that the static TLS block has to have room when the library is

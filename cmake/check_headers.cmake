@@ -28,7 +28,7 @@ endfunction()
 
 foreach(header IN LISTS own)
     check(${header} ${CC} -std=gnu11 ${WARNINGS}
-        -D_GNU_SOURCE= -DASHLAR_DEBUG=1 -DASHLAR_CHECKS=1
+        -D_GNU_SOURCE= -DASHLAR_DEBUG=1
         -I${SOURCE}/src -x c)
 endforeach()
 foreach(header IN LISTS public)

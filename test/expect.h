@@ -118,9 +118,26 @@ static inline uint64_t test_number(const char *text)
     return number;
 }
 
+#if SUBJECT_PREFIXED
+void sys_pretend_page_bytes(size_t bytes);
+
+/* TEST_PAGE_BYTES: have the core believe in larger pages. */
+static inline void test_pretend_pages(void)
+{
+    const char *text = getenv("TEST_PAGE_BYTES");
+    if (text != NULL)
+        sys_pretend_page_bytes((size_t)test_number(text));
+}
+#else
+static inline void test_pretend_pages(void)
+{
+}
+#endif
+
 /* Options: --seed N, --ops N, --seconds N. */
 static inline void test_begin(const char *name, int argc, char **argv)
 {
+    test_pretend_pages();
     test.name = name;
     test.seed = 1;
     clock_gettime(CLOCK_MONOTONIC, &test.began);

@@ -147,8 +147,7 @@ size_t api_malloc_usable_size(void *pointer)
         return 0;
     const size_t bytes = heap_usable_bytes(pointer);
     if (UNLIKELY(bytes == 0))
-        misuse((struct misuse_report){ MISUSE_foreign, "malloc_usable_size",
-            pointer, 0 });
+        heap_misuse("malloc_usable_size", pointer);
     return bytes;
 }
 

@@ -20,6 +20,8 @@ static void start_apply(const struct options *options)
 {
     pool_set_dirty_decay_ms(&arena_main.pool, options->dirty_decay_ms);
     sys_set_misuse_policy(options->on_misuse);
+    if (options->stats_print)
+        sys_keep_error_output();
 }
 
 static void start_read_options(void)

@@ -27,13 +27,13 @@ static void *alloc_take(size_t size)
 static void *alloc_refill(struct heap *heap, size_t size)
 {
     const unsigned cls = class_of(size);
+    struct block **shelf = size <= SHELF_BYTES_MAX
+        ? &thread.shelf[shelf_of(size)] : &heap->bin[cls].shelf;
+    ASSERT(*shelf == NULL);
     struct block *block = bin_refill(heap, cls);
     if (UNLIKELY(block == NULL))
         return NULL;
-    if (size <= SHELF_BYTES_MAX)
-        thread.shelf[shelf_of(size)] = block->next;
-    else
-        heap->bin[cls].shelf = block->next;
+    *shelf = block->next;
     return block;
 }
 
@@ -91,7 +91,7 @@ void alloc_give_slow(void *pointer)
         return;
     const struct heap_place place = heap_find(pointer);
     if (UNLIKELY(place.owner == MAP_NOBODY)) {
-        misuse((struct misuse_report){ MISUSE_foreign, "free", pointer, 0 });
+        heap_misuse("free", pointer);
         return;
     }
     if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING) {
@@ -100,8 +100,7 @@ void alloc_give_slow(void *pointer)
     }
     struct slab *slab = slab_of(place.extent);
     if (UNLIKELY(!slab_has_block_at(slab, pointer))) {
-        misuse((struct misuse_report){ MISUSE_interior, "free", pointer,
-            slab->block_bytes });
+        heap_misuse("free", pointer);
         return;
     }
     remote_push(slab, pointer);
@@ -150,8 +149,7 @@ void *alloc_resize(void *pointer, size_t size)
     const size_t old_bytes = heap_usable_bytes(pointer);
     const struct heap_place place = heap_find(pointer);
     if (UNLIKELY(old_bytes == 0)) {
-        misuse((struct misuse_report){ MISUSE_foreign, "realloc", pointer,
-            0 });
+        heap_misuse("realloc", pointer);
         return NULL;
     }
     if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING)

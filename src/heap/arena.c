@@ -4,6 +4,7 @@
  */
 #include "heap/arena.h"
 
+#include "heap/chill.h"
 #include "heap/heap.h"
 
 /* The main arena's shared heap must be there when no memory is. */
@@ -59,6 +60,19 @@ struct extent *arena_take(struct arena *arena, size_t slices, size_t step)
     return pool_take(&arena->pool, slices, step);
 }
 
+/* What was freed into heaps whose owners have gone. */
+static void arena_tidy_orphans(struct arena *arena)
+{
+    /* pairs with arena_add_heap() */
+    struct heap *heap = load_acquire(&arena->heaps);
+    for (; heap != NULL; heap = heap->next) {
+        if (load_relaxed(&heap->pending) != NULL && heap_claim(heap)) {
+            heap_tidy(heap);
+            heap_release(heap);
+        }
+    }
+}
+
 void arena_tick(struct arena *arena)
 {
     const uint64_t now_ms = sys_now_ms();
@@ -67,6 +81,7 @@ void arena_tick(struct arena *arena)
     if (decay_ms < 0 || now_ms - swept_ms < (uint64_t)decay_ms
         || !cas_relaxed(&arena->swept_ms, &swept_ms, now_ms))
         return;
+    arena_tidy_orphans(arena);
     arena_each_kept(arena, kept_sweep);
     (void)!pool_lease(&arena->pool, 0, 0);
 }
@@ -94,6 +109,7 @@ static void arena_tidy_shared(struct arena *arena)
 void arena_purge(struct arena *arena)
 {
     arena_tidy_shared(arena);
+    arena_tidy_orphans(arena);
     arena_each_kept(arena, kept_empty);
     pool_purge(&arena->pool);
 }
@@ -127,12 +143,19 @@ static void arena_audit_region(struct region *region)
     }
 }
 
-static void arena_audit_bin(const struct bin *bin)
+/* How much of a bin is loose (chill.h). */
+static size_t arena_audit_bin(const struct bin *bin)
 {
+    size_t loose = 0;
     if (bin->current != NULL)
         CHECK(bin->current->place == SLAB_CURRENT);         /* B1 */
     for (const struct slab *at = bin->partial; at; at = at->next)
         CHECK(at->place == SLAB_PARTIAL);                   /* B1 */
+    for (const struct slab *at = bin->cold; at; at = at->next)
+        CHECK(at->place == SLAB_COLD);                      /* B1 */
+    for (const struct slab *at = bin->partial; at; at = at->next)
+        loose += chill_bytes(at);
+    return loose;
 }
 
 void arena_audit(struct arena *arena)
@@ -145,7 +168,9 @@ void arena_audit(struct arena *arena)
          heap = heap->next) {
         CHECK(heap->arena == arena);                        /* A1 H2 */
         CHECK((uintptr_t)heap % CACHE_LINE_BYTES == 0);     /* H1 */
+        size_t loose = 0;
         for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
-            arena_audit_bin(&heap->bin[cls]);
+            loose += arena_audit_bin(&heap->bin[cls]);
+        CHECK(loose == heap->loose_bytes);                  /* L1 */
     }
 }

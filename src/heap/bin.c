@@ -4,6 +4,7 @@
  */
 #include "heap/bin.h"
 
+#include "heap/chill.h"
 #include "heap/heap.h"
 #include "heap/remote.h"
 
@@ -18,26 +19,38 @@ enum { BIN_CANDIDATES = 4 };
  */
 enum { BIN_IN_HAND = 4, BIN_SHORT_REFILLS = 16 };
 
+static struct slab **bin_head(struct bin *bin, const struct slab *slab)
+{
+    return slab->place == SLAB_PARTIAL ? &bin->partial : &bin->cold;
+}
+
 void bin_list(struct bin *bin, struct slab *slab)
 {
     ASSERT(slab->place == SLAB_FULL);
-    slab->place = SLAB_PARTIAL;
+    slab->place = slab_place_for(slab);
+    if (slab->place == SLAB_FULL)
+        return;
+    struct slab **head = bin_head(bin, slab);
     slab->prev = NULL;
-    slab->next = bin->partial;
-    if (bin->partial != NULL)
-        bin->partial->prev = slab;
-    bin->partial = slab;
+    slab->next = *head;
+    if (*head != NULL)
+        (*head)->prev = slab;
+    *head = slab;
+    chill_count(slab);
 }
 
 void bin_unlist(struct bin *bin, struct slab *slab)
 {
-    if (slab->place != SLAB_PARTIAL)
+    if (slab->place == SLAB_FULL)
         return;
-    *(slab->prev ? &slab->prev->next : &bin->partial) = slab->next;
+    struct slab **head = bin_head(bin, slab);
+    *(slab->prev ? &slab->prev->next : head) = slab->next;
     if (slab->next != NULL)
         slab->next->prev = slab->prev;
     slab->next = NULL;
     slab->prev = NULL;
+    slab->place = SLAB_FULL;
+    chill_uncount(slab);
 }
 
 void bin_settle(struct bin *bin)
@@ -53,19 +66,25 @@ void bin_settle(struct bin *bin)
     }
     slab->place = SLAB_FULL;
     slab_rearm(slab);
-    if (slab->segments > 0 || slab_has_fresh(slab))
-        bin_list(bin, slab);
+    bin_list(bin, slab);
+}
+
+static struct slab *bin_fullest(struct slab *first)
+{
+    struct slab *best = first;
+    struct slab *at = first;
+    for (int i = 0; i < BIN_CANDIDATES && at != NULL; i++, at = at->next) {
+        if (at->used > best->used)
+            best = at;
+    }
+    return best;
 }
 
 /* The fullest of the first few partial slabs becomes the current one. */
 static struct slab *bin_choose(struct bin *bin)
 {
-    struct slab *best = bin->partial;
-    struct slab *at = best;
-    for (int i = 0; i < BIN_CANDIDATES && at != NULL; i++, at = at->next) {
-        if (at->used > best->used)
-            best = at;
-    }
+    struct slab *best =
+        bin_fullest(bin->partial != NULL ? bin->partial : bin->cold);
     if (best != NULL) {
         bin_unlist(bin, best);
         best->place = SLAB_CURRENT;

@@ -7,10 +7,11 @@
  * Never    touches another heap's bins.
  *
  * A refill takes, in this order: what was freed into the current slab, what
- * other threads freed, fresh blocks, the fullest of a few partial slabs, a
- * new slab.
+ * other threads freed, fresh blocks, the fullest of a few partial slabs, the
+ * same of cold ones, a new slab.
  *
- * Holds    B1  current is CURRENT; every slab on partial is PARTIAL
+ * Holds    B1  current is CURRENT; every slab on partial is PARTIAL, every one
+ *              on cold is COLD
  *          B2  handed - folded is the number of blocks out, with those in
  *              hand, and those freed but not yet folded
  *
@@ -25,6 +26,7 @@ struct bin {
     struct block *shelf;        /* blocks in hand, above SHELF_BYTES_MAX */
     struct slab *current;
     struct slab *partial;
+    struct slab *cold;
     uint64_t handed;            /* blocks ever handed out */
     uint64_t folded;            /* frees ever counted */
     uint32_t short_refills;
@@ -33,10 +35,11 @@ struct bin {
 /* A list of blocks of the class, one at least; NULL: no memory. */
 MUST_USE struct block *bin_refill(struct heap *heap, unsigned cls);
 
-/* A full slab has a segment again: put it among the partial ones. */
+/* Put a slab that is not the current one where it belongs (S5): among the
+ * partial or the cold ones, or on no list. It is on none. */
 void bin_list(struct bin *bin, struct slab *slab);
 
-/* The slab is about to be closed: off whatever list it is on. */
+/* Off whatever list it is on; then it is as if FULL. */
 void bin_unlist(struct bin *bin, struct slab *slab);
 
 /* Let go of the current slab: closed if nothing of it is out, else as full or

@@ -4,28 +4,39 @@
  */
 #include "heap/heap.h"
 
+#include "heap/chill.h"
 #include "heap/remote.h"
 
 /* Slow refills between two looks at what time asks for. */
 enum { HEAP_VISITS = 64 };
 
-/* A heap whose owner has gone, claimed by one exchange of `owned`. */
+bool heap_claim(struct heap *heap)
+{
+    bool owned = false;
+    /* pairs with heap_release() */
+    if (load_relaxed(&heap->owned)
+        || !cas_acquire(&heap->owned, &owned, true))
+        return false;
+    add_relaxed(&heap->arena->orphans, -1);
+    return true;
+}
+
+void heap_release(struct heap *heap)
+{
+    /* pairs with heap_claim() */
+    store_release(&heap->owned, false);
+    add_relaxed(&heap->arena->orphans, 1);
+}
+
 static struct heap *heap_claim_orphan(struct arena *arena)
 {
     if (load_relaxed(&arena->orphans) == 0)
         return NULL;
     /* pairs with arena_add_heap() */
     struct heap *heap = load_acquire(&arena->heaps);
-    for (; heap != NULL; heap = heap->next) {
-        bool owned = false;
-        /* pairs with heap_orphan() */
-        if (!load_relaxed(&heap->owned)
-            && cas_acquire(&heap->owned, &owned, true)) {
-            add_relaxed(&arena->orphans, -1);
-            return heap;
-        }
-    }
-    return NULL;
+    while (heap != NULL && !heap_claim(heap))
+        heap = heap->next;
+    return heap;
 }
 
 struct heap *heap_adopt(struct arena *arena)
@@ -48,17 +59,15 @@ void heap_tidy(struct heap *heap)
     (void)remote_drain(heap);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         bin_settle(&heap->bin[cls]);
+    chill_all(heap);
     kept_empty_hand(&heap->kept);
     kept_empty(&heap->kept, &heap->arena->pool);
 }
 
 void heap_orphan(struct heap *heap)
 {
-    struct arena *arena = heap->arena;
     heap_tidy(heap);
-    /* pairs with heap_claim_orphan() */
-    store_release(&heap->owned, false);
-    add_relaxed(&arena->orphans, 1);
+    heap_release(heap);
 }
 
 void heap_visit(struct heap *heap)
@@ -89,4 +98,19 @@ size_t heap_usable_bytes(const void *pointer)
         return large_usable_bytes(place.extent, pointer);
     const struct slab *slab = slab_of(place.extent);
     return slab_has_block_at(slab, pointer) ? slab->block_bytes : 0;
+}
+
+void heap_misuse(const char *call, const void *pointer)
+{
+    const struct heap_place place = heap_find(pointer);
+    struct misuse_report report = { MISUSE_foreign, call, pointer, 0 };
+    if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING) {
+        report.block_bytes = place.extent->bytes;
+        report.what = pointer == place.extent->start ? MISUSE_double_free
+            : MISUSE_interior;
+    } else if (place.owner != MAP_NOBODY) {
+        report.block_bytes = slab_of(place.extent)->block_bytes;
+        report.what = MISUSE_interior;
+    }
+    misuse(report);
 }

@@ -36,6 +36,8 @@ struct heap {
     uint32_t visits;
     uint32_t closes;            /* slabs closed since the last slow refill */
     uint32_t page_mask;         /* fixed at birth: the page size, less 1 */
+    size_t loose_bytes;         /* chill.h */
+    size_t loose_limit;
     struct bin bin[CLASS_COUNT];
     struct kept kept;
 
@@ -47,6 +49,12 @@ struct heap {
 /* A heap of the arena for a new owner: one that a dead thread left, or a new
  * one. NULL: no memory. */
 MUST_USE struct heap *heap_adopt(struct arena *arena);
+
+/* Become the owner of a heap that has none; false: it has one. */
+MUST_USE bool heap_claim(struct heap *heap);
+
+/* Be its owner no longer. */
+void heap_release(struct heap *heap);
 
 /* The owner leaves: nothing is in hand any more, the next may adopt it. */
 void heap_orphan(struct heap *heap);
@@ -64,7 +72,11 @@ struct heap_place {
 };
 struct heap_place heap_find(const void *pointer);
 
-/* The bytes that the holder of a live block may use; 0: not a block. */
+/* The bytes that the holder of a live block may use; 0: not a block, as far
+ * as can be told. */
 size_t heap_usable_bytes(const void *pointer);
+
+/* A call was given a pointer that is no live block: say why it is none. */
+COLD void heap_misuse(const char *call, const void *pointer);
 
 #endif

@@ -150,6 +150,9 @@ void kept_spill_hand(struct kept *kept)
 
 void kept_empty(struct kept *kept, struct pool *pool)
 {
+    /* The lease first: the owner then adds one run at most before it sees
+     * that it has none. */
+    const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
     for (size_t i = 0; i < KEPT_SLICES_MAX; i++) {
         if (load_relaxed(&kept->chain[i]) == NULL)
             continue;
@@ -157,7 +160,6 @@ void kept_empty(struct kept *kept, struct pool *pool)
         struct extent *all = exchange_acquire(&kept->chain[i], NULL);
         add_relaxed(&kept->stolen_bytes, kept_give_all(all));
     }
-    const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
     if (held > 0)
         (void)!pool_lease(pool, held, 0);
 }
@@ -173,7 +175,6 @@ void kept_empty_hand(struct kept *kept)
 
 void kept_sweep(struct kept *kept, struct pool *pool)
 {
-    if (exchange_relaxed(&kept->idle, true)
-        && load_relaxed(&kept->lease_bytes) > 0)
+    if (exchange_relaxed(&kept->idle, true))
         kept_empty(kept, pool);
 }

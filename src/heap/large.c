@@ -76,12 +76,7 @@ void *large_take(struct heap *heap, struct large_request request)
 void large_give(struct heap *heap, struct extent *extent, void *pointer)
 {
     if (UNLIKELY(pointer != extent->start || !large_is_live(extent))) {
-        misuse((struct misuse_report){
-            .what = pointer != extent->start ? MISUSE_interior
-                : MISUSE_double_free,
-            .call = "free", .pointer = pointer,
-            .block_bytes = extent->bytes,
-        });
+        heap_misuse("free", pointer);
         return;
     }
     if (extent->region == NULL) {

@@ -15,7 +15,7 @@
  * that list whole, and a slab's blocks with one exchange; it looks at remote
  * words only of slabs it found there, so a slab whose pusher has not yet
  * arrived at the list cannot be closed under it: its blocks count as used
- * (S6). See docs/design/remote-frees.md.
+ * (S6). See docs/design/03-remote-frees.md.
  *
  * Tests    test/unit/heap/remote_test.c  test/stress/handoff.c
  */

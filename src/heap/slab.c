@@ -4,8 +4,10 @@
  */
 #include "heap/slab.h"
 
+#include "heap/chill.h"
 #include "heap/heap.h"
 #include "heap/remote.h"
+#include "util/bitmap.h"
 
 /* A carve touches fresh memory, so it takes no more than one page's worth. */
 enum { SLAB_CARVE_BYTES = 4096 };
@@ -43,6 +45,7 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
     slab->freed = NULL;
     slab->used = 0;
     slab->fresh = 0;
+    slab->cold = 0;
     slab->block_bytes = class_bytes[cls];
     slab->cls = (uint8_t)cls;
     slab->place = SLAB_CURRENT;
@@ -121,9 +124,32 @@ struct block *slab_take(struct slab *slab, uint32_t *count)
     return list;
 }
 
+/* Cold blocks, a page's worth, the lowest first. */
+static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
+    uint32_t *count)
+{
+    struct block *list = NULL;
+    uint32_t n = SLAB_CARVE_BYTES / slab->block_bytes;
+    n = n < 1 ? 1 : n;
+    n = n < count_max ? n : count_max;
+    for (*count = 0; *count < n && slab->cold != 0; ++*count) {
+        const size_t i = bits_lowest(slab->cold);
+        slab->cold &= slab->cold - 1;
+        struct block *block = slab_block_at(slab, i * slab->block_bytes);
+        block->next = list;
+        list = block;
+    }
+    slab->used += *count;
+    pool_note_warmed(slab_extent(slab)->pool,
+        (size_t)*count * slab->block_bytes);
+    return list;
+}
+
 struct block *slab_carve(struct slab *slab, uint32_t count_max,
     uint32_t *count)
 {
+    if (UNLIKELY(slab->cold != 0))
+        return slab_take_cold(slab, count_max, count);
     const uint32_t bytes = slab->block_bytes;
     const uint32_t left = class_blocks[slab->cls] - slab->fresh;
     const struct extent *extent = slab_extent(slab);
@@ -155,8 +181,10 @@ void slab_event(struct slab *slab)
     bin->folded += slab->armed;
     slab->used -= slab->armed;
 
-    if (slab->used == 0 && slab->place != SLAB_CURRENT) {
+    const bool current = slab->place == SLAB_CURRENT;
+    if (!current)
         bin_unlist(bin, slab);
+    if (slab->used == 0 && !current) {
         slab_close(slab);
         return;
     }
@@ -164,10 +192,65 @@ void slab_event(struct slab *slab)
     slab->segment[slab->segments++] =
         (uint32_t)((char *)slab->freed - slab->start);
     slab->freed = NULL;
-    if (slab->place == SLAB_FULL)
-        bin_list(bin, slab);
     slab->countdown = slab->armed;
+    if (!current)
+        bin_list(bin, slab);
     slab_rearm(slab);
+    chill_if_due(slab->heap);
+}
+
+/* -- cold blocks -- */
+
+size_t slab_loose_bytes(const struct slab *slab)
+{
+    return (size_t)slab->segments * slab_segment_blocks(slab)
+        * slab->block_bytes;
+}
+
+/* The whole pages within blocks [first, end) go back; how many bytes. */
+static size_t slab_purge_blocks(const struct slab *slab, size_t first,
+    size_t end)
+{
+    const size_t page = sys_page_bytes();
+    const size_t from = round_up(first * slab->block_bytes, page);
+    const size_t to = round_down(end * slab->block_bytes, page);
+    if (from >= to || !sys_purge(slab->start + from, to - from))
+        return 0;
+    return to - from;
+}
+
+size_t slab_chill(struct slab *slab)
+{
+    ASSERT(slab->place != SLAB_CURRENT);
+    ASSERT(class_blocks[slab->cls] <= SLAB_COLD_BLOCKS_MAX);
+    uint64_t new = 0;
+    while (slab->segments > 0) {
+        const struct block *at = slab_block_at(slab,
+            slab->segment[--slab->segments]);
+        for (; at != NULL; at = at->next)
+            new |= (uint64_t)1 << ((size_t)((const char *)at - slab->start)
+                / slab->block_bytes);
+    }
+    slab->cold |= new;
+
+    size_t purged = 0;
+    const uint64_t cold[1] = { slab->cold };
+    size_t end = 0;
+    for (size_t i = bitmap_next(cold, 0, 64, true); i < 64;
+         i = bitmap_next(cold, end, 64, true)) {
+        end = bitmap_next(cold, i, 64, false);
+        /* Runs that were cold already have nothing left to give. */
+        if (bitmap_count(&new, i, end - i) > 0)
+            purged += slab_purge_blocks(slab, i, end);
+    }
+    return purged;
+}
+
+uint8_t slab_place_for(const struct slab *slab)
+{
+    if (slab->segments > 0 || slab->fresh < class_blocks[slab->cls])
+        return SLAB_PARTIAL;
+    return slab->cold != 0 ? SLAB_COLD : SLAB_FULL;
 }
 
 bool slab_has_block_at(const struct slab *slab, const void *pointer)
@@ -196,7 +279,7 @@ void slab_audit(struct slab *slab)
 {
     const uint32_t blocks = class_blocks[slab->cls];
     const uint32_t segment = slab_segment_blocks(slab);
-    CHECK(slab->used + slab->segments * segment
+    CHECK(slab->used + slab->segments * segment + bits_count(slab->cold)
         + (blocks - slab->fresh) == blocks);                /* S1 */
     CHECK(slab->countdown > 0);                             /* S2 */
     CHECK(slab_audit_list(slab, slab->freed, blocks)
@@ -208,8 +291,7 @@ void slab_audit(struct slab *slab)
         CHECK(slab_audit_list(slab,
             slab_block_at(slab, slab->segment[i]), segment) == segment);
     if (slab->place != SLAB_CURRENT) {
-        const bool full = slab->segments == 0 && !slab_has_fresh(slab);
-        CHECK((slab->place == SLAB_FULL) == full);          /* S5 */
+        CHECK(slab->place == slab_place_for(slab));         /* S5 */
         CHECK(slab->used > 0);                              /* S5 */
     }
     remote_audit(slab);

@@ -11,14 +11,19 @@
  * whole list, of known length, without walking it. The same countdown finds
  * a full slab that is worth reusing and one that is empty.
  *
+ * Where free blocks are a page or nearly so, whole free pages of a slab that
+ * is still in use can go back to the system: its closed segments then become
+ * cold blocks, bits of a word, on no list (chill.h).
+ *
  * Holds, and slab_audit() asserts:
- *   S1  used + segments * segment size + (blocks - fresh) == blocks; blocks
- *       on the open list and on the remote list still count as used
+ *   S1  used + segments * segment size + |cold| + (blocks - fresh) == blocks;
+ *       blocks on the open list and on the remote list still count as used
  *   S2  the open list has armed - countdown blocks, and countdown > 0
  *   S3  armed == the segment size if CURRENT, else min(segment size, used)
  *   S4  every free block lies inside the slab, at a multiple of block_bytes
- *   S5  FULL has no segment and no fresh block; PARTIAL has one or the other;
- *       both have used > 0
+ *   S5  FULL has no segment and no fresh or cold block; PARTIAL has a segment
+ *       or a fresh block; COLD has cold blocks and nothing else; all three
+ *       have used > 0
  *   S6  the remote word's PENDING bit is set exactly while the slab is on
  *       its heap's pending list or about to be put there; only then has the
  *       word a list, and the slab is not closed
@@ -26,11 +31,14 @@
  * States   CURRENT  the bin hands out from it
  *          FULL     nothing to hand out, on no list
  *          PARTIAL  on the bin's list of partial slabs
+ *          COLD     on the bin's list of cold slabs
  *            (page/)  -> CURRENT  slab_open
  *            CURRENT  -> FULL     bin.c, when the last block is handed out
  *            FULL     -> PARTIAL  slab_event, a segment came back
- *            PARTIAL  -> CURRENT  bin.c, chosen for a refill
- *            FULL, PARTIAL -> (page/)  slab_event, the last block came back
+ *            PARTIAL  -> COLD     chill.c, its free pages went back
+ *            COLD     -> PARTIAL  slab_event, a segment came back
+ *            PARTIAL, COLD -> CURRENT  bin.c, chosen for a refill
+ *            any but CURRENT -> (page/)  slab_event, the last block came back
  *
  * Locks    none: the heap's owner alone, but for `remote`.
  * Tests    test/unit/heap/slab_test.c  test/model/model.c
@@ -43,7 +51,10 @@
 
 enum { SLAB_SEGMENTS_MAX = 16 };
 
-enum slab_place { SLAB_CURRENT, SLAB_FULL, SLAB_PARTIAL };
+/* A bit for each block has to fit a word. */
+enum { SLAB_COLD_BLOCKS_MAX = 64 };
+
+enum slab_place { SLAB_CURRENT, SLAB_FULL, SLAB_PARTIAL, SLAB_COLD };
 
 struct heap;
 
@@ -74,6 +85,9 @@ struct slab {
 
     /* whoever put it on the pending list, then the owner */
     struct slab *pending_next;
+
+    /* the owning heap's alone, seldom */
+    uint64_t cold;              /* bit i: block i is free and on no list */
 };
 _Static_assert(sizeof(struct slab) == EXTENT_PAYLOAD_BYTES,
     "three cache lines");
@@ -105,6 +119,13 @@ struct block *slab_take(struct slab *slab, uint32_t *count);
 struct block *slab_carve(struct slab *slab, uint32_t count_max,
     uint32_t *count);
 
+/* Closed segments become cold blocks, and their whole pages go back to the
+ * system; how many bytes. Not CURRENT. */
+size_t slab_chill(struct slab *slab);
+
+/* Bytes in closed segments. */
+size_t slab_loose_bytes(const struct slab *slab);
+
 /* The countdown has reached 0. */
 NOINLINE void slab_event(struct slab *slab);
 
@@ -117,10 +138,8 @@ static inline uint32_t slab_live(const struct slab *slab)
     return slab->used - (slab->armed - slab->countdown);
 }
 
-static inline bool slab_has_fresh(const struct slab *slab)
-{
-    return slab->fresh < class_blocks[slab->cls];
-}
+/* Where a slab belongs that is not CURRENT (S5). */
+uint8_t slab_place_for(const struct slab *slab);
 
 /* Give one block back; the caller owns the slab. May close the slab. */
 static ALWAYS_INLINE void slab_put(struct slab *slab, void *pointer)

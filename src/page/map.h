@@ -18,7 +18,7 @@
  * the map itself, to the leaf of those addresses: an all-zero root leads to
  * the leaf of nobody by one addition instead of a test. Owners and extents
  * are two arrays, not pairs: the index then needs no scaling. Both save the
- * fast path of free an instruction (docs/design/page-map.md).
+ * fast path of free an instruction (docs/design/01-page-map.md).
  *
  * Distances are plain words: one is written, once, before any memory that it
  * leads to is handed out, so the program itself orders the write before every

@@ -79,6 +79,12 @@ size_t mapping_drop_oldest(struct pool *pool)
     return bytes;
 }
 
+void mapping_drop_all(struct pool *pool)
+{
+    while (pool->cached != NULL)
+        pool->dirty_bytes -= mapping_drop_oldest(pool);
+}
+
 /* The tightest kept mapping that fits, taken off the list. */
 static struct extent *mapping_reuse(struct pool *pool, size_t bytes,
     size_t align)
@@ -99,6 +105,7 @@ static struct extent *mapping_reuse(struct pool *pool, size_t bytes,
     struct extent *found = *best;
     *best = found->next;
     found->next = NULL;
+    store_relaxed(&found->state, EXTENT_FREE);
     return found;
 }
 
@@ -153,8 +160,7 @@ static void *mapping_pages_hard(struct pool *pool, size_t bytes,
     if (start != NULL)
         return start;
     lock_take(&pool->lock);
-    while (pool->cached != NULL)
-        pool->dirty_bytes -= mapping_drop_oldest(pool);
+    mapping_drop_all(pool);
     lock_give(&pool->lock);
     pool_release_free_regions(pool);
     return mapping_pages(bytes, align);

@@ -22,6 +22,9 @@
 /* Unmap the one unused longest; its bytes. There is one. */
 size_t mapping_drop_oldest(struct pool *pool);
 
+/* Unmap all of them: their addresses may be what is missing. */
+void mapping_drop_all(struct pool *pool);
+
 /* Since when the oldest is unused; UINT64_MAX if there is none. */
 uint64_t mapping_oldest_ms(const struct pool *pool);
 

@@ -156,6 +156,33 @@ size_t pool_lease(struct pool *pool, size_t held, size_t wanted)
     return granted;
 }
 
+/* -- free pages inside slabs, which the heap layer purges -- */
+
+size_t pool_loose_limit(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    pool_tick(pool, sys_now_ms());
+    const size_t limit = pool_limit(pool);
+    lock_give(&pool->lock);
+    return limit;
+}
+
+void pool_note_chilled(struct pool *pool, size_t bytes)
+{
+    lock_take(&pool->lock);
+    pool->purges++;
+    pool->purged_bytes += bytes;
+    decay_note_purged(&pool->decay, bytes, sys_now_ms());
+    lock_give(&pool->lock);
+}
+
+void pool_note_warmed(struct pool *pool, size_t bytes)
+{
+    lock_take(&pool->lock);
+    decay_note_fresh(&pool->decay, bytes, sys_now_ms());
+    lock_give(&pool->lock);
+}
+
 /* -- handing out -- */
 
 /* Under an address space limit a region must leave room for the program. */
@@ -297,9 +324,7 @@ struct extent *pool_take(struct pool *pool, size_t slices, size_t step)
     lock_take(&pool->lock);
     struct extent *extent = pool_take_locked(pool, slices, step);
     if (extent == NULL && pool->cached != NULL) {
-        /* Address space may be what is missing: mappings in reserve go. */
-        while (pool->cached != NULL)
-            pool->dirty_bytes -= mapping_drop_oldest(pool);
+        mapping_drop_all(pool);
         extent = pool_take_locked(pool, slices, step);
     }
     lock_give(&pool->lock);
@@ -377,15 +402,24 @@ bool pool_grow(struct extent *extent, size_t slices)
 
 /* -- audit -- */
 
-static void pool_audit_queue(const struct chunk_queue *queue, uint8_t list)
+static void pool_audit_queue(const struct pool *pool, uint8_t list)
 {
+    const struct chunk_queue *queue = &pool->queues[list];
     const struct chunk *before = NULL;
+    size_t listed = 0;
     for (const struct chunk *at = queue->first; at; at = at->next) {
         CHECK(at->list == list);                            /* P3 */
         CHECK(at->prev == before);                          /* P3 */
+        CHECK(!before || before->stamp_ms <= at->stamp_ms); /* P3 R8 */
         before = at;
+        listed++;
     }
     CHECK(queue->last == before);                           /* P3 */
+    for (const struct region *r = pool->regions; r; r = r->next) {
+        for (size_t c = 0; c < r->slices / CHUNK_SLICES; c++)
+            listed -= r->chunk[c].list == list;
+    }
+    CHECK(listed == 0);                                     /* P3 */
 }
 
 void pool_audit(struct pool *pool)
@@ -402,7 +436,7 @@ void pool_audit(struct pool *pool)
     CHECK(dirty == pool->dirty_bytes);                      /* P1 */
     CHECK(taken == pool->taken_bytes);                      /* P2 */
     for (uint8_t list = 0; list < CHUNK_LISTS; list++)
-        pool_audit_queue(&pool->queues[list], list);
+        pool_audit_queue(pool, list);
     decay_audit(&pool->decay);
     lock_give(&pool->lock);
 }

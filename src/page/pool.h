@@ -112,6 +112,13 @@ uint64_t pool_purged_bytes(struct pool *pool);
  */
 size_t pool_lease(struct pool *pool, size_t held, size_t wanted);
 
+/* How many free bytes inside slabs may stay resident. */
+size_t pool_loose_limit(struct pool *pool);
+
+/* So many bytes inside slabs were purged; were needed again. */
+void pool_note_chilled(struct pool *pool, size_t bytes);
+void pool_note_warmed(struct pool *pool, size_t bytes);
+
 void pool_audit(struct pool *pool);
 
 #endif

@@ -115,19 +115,24 @@ static uint8_t chunk_list_for(const struct chunk *chunk)
     return chunk->used == 0 ? CHUNK_WHOLE : CHUNK_PARTLY;
 }
 
-/* Put the chunk where its counts say (R6), behind all that are older. */
-static void chunk_relist(struct chunk *chunk, bool to_end)
+/* Put the chunk where its counts and its age say (R6 R8). A chunk that has
+ * just become dirtier is the youngest, so the search ends at once. */
+static void chunk_relist(struct chunk *chunk, bool aged)
 {
     const uint8_t list = chunk_list_for(chunk);
-    if (list == chunk->list && !to_end)
+    if (list == chunk->list && !aged)
         return;
     chunk_unlist(chunk);
     if (list == CHUNK_CLEAN)
         return;
     struct chunk_queue *queue = &chunk->region->queues[list];
-    chunk->prev = queue->last;
-    *(queue->last ? &queue->last->next : &queue->first) = chunk;
-    queue->last = chunk;
+    struct chunk *before = queue->last;
+    while (before != NULL && before->stamp_ms > chunk->stamp_ms)
+        before = before->prev;
+    chunk->prev = before;
+    chunk->next = before != NULL ? before->next : queue->first;
+    *(chunk->prev ? &chunk->prev->next : &queue->first) = chunk;
+    *(chunk->next ? &chunk->next->prev : &queue->last) = chunk;
     chunk->list = list;
 }
 
@@ -266,6 +271,8 @@ size_t region_purge(struct chunk *chunk)
         region->lowest_dirty = bitmap_next(region->dirty,
             region->lowest_dirty, region->slices, true);
     /* What the system refused to purge is tried again last. */
+    if (chunk->dirty > 0 && region->queues[chunk->list].last != NULL)
+        chunk->stamp_ms = region->queues[chunk->list].last->stamp_ms;
     chunk_relist(chunk, true);
     return purged;
 }

@@ -19,6 +19,7 @@
  *   R6  a chunk is on list WHOLE if dirty and nothing of it is used, on list
  *       PARTLY if dirty and something is used, on neither if not dirty
  *   R7  slices at or above `committed` are free, clean and untouchable
+ *   R8  a list is ordered by stamp_ms, the oldest first
  *
  * Tests    test/unit/page/region_test.c  test/unit/page/pool_test.c
  */

@@ -10,6 +10,7 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ static struct {
     _Atomic size_t address_limit;
     _Atomic int exit_key_state;
     pthread_key_t exit_key;
-} sys_state;
+    int error_fd;
+} sys_state = { .error_fd = STDERR_FILENO };
 
 /* -- system calls -- */
 
@@ -342,11 +344,22 @@ void sys_wake_one(_Atomic uint32_t *word)
 
 /* -- output -- */
 
+/* A copy of stderr gets a number that programs do not count on. */
+enum { KEPT_ERROR_FD_MIN = 500 };
+
+void sys_keep_error_output(void)
+{
+    const long copy = linux_call(SYS_fcntl,
+        (long[6]){ STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_ERROR_FD_MIN });
+    if (!linux_is_error(copy))
+        sys_state.error_fd = (int)copy;
+}
+
 void sys_write_error(const char *bytes, size_t length)
 {
     while (length > 0) {
         const long result = linux_call(SYS_write,
-            (long[6]){ STDERR_FILENO, (long)bytes, (long)length });
+            (long[6]){ sys_state.error_fd, (long)bytes, (long)length });
         if (result == -EINTR)
             continue;
         if (linux_is_error(result))

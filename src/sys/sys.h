@@ -81,6 +81,10 @@ void sys_wake_one(_Atomic uint32_t *word);
 
 void sys_write_error(const char *bytes, size_t length);
 
+/* Go on writing to what is stderr now, also after the program closed it, as
+ * many do at their end. */
+void sys_keep_error_output(void);
+
 enum misuse {
 #define MISUSE(id, message) MISUSE_##id,
 #include "table/misuse.def"

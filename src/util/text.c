@@ -61,16 +61,17 @@ bool text_parse(const char *start, size_t length, int64_t *number)
     if (i == length)
         return false;
 
+    const uint64_t limit = (uint64_t)INT64_MAX + (negative ? 1 : 0);
     uint64_t value = 0;
     for (; i < length; i++) {
         if (start[i] < '0' || start[i] > '9')
             return false;
         const uint64_t digit = (uint64_t)(start[i] - '0');
-        if (value > ((uint64_t)INT64_MAX - digit) / 10)
+        if (value > (limit - digit) / 10)
             return false;
         value = value * 10 + digit;
     }
-    *number = negative ? -(int64_t)value : (int64_t)value;
+    *number = (int64_t)(negative ? 0 - value : value);
     return true;
 }
 

@@ -58,11 +58,8 @@ static struct {
     struct bench_block block[BENCH_BLOCKS_MAX];
 } bench;
 
-struct run;
-
-static void bench_begin(const struct run *run)
+static void bench_begin(void)
 {
-    (void)run;
     EXPECT_EQUAL(arena_main.pool.taken_bytes, 0);
     EXPECT_EQUAL(arena_main.pool.dirty_bytes, 0);
     EXPECT(thread.heap == NULL);

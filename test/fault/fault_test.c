@@ -12,8 +12,6 @@
  *
  *     fault [SCENARIO [KINDS MODE N]]     one scenario, or one run of it
  */
-#define _GNU_SOURCE 1
-
 #include "bench.h"
 #include "scenario.h"
 
@@ -63,6 +61,34 @@ static void bench_serves_again(void)
     }
 }
 
+/* Address space of this process beside what the pool and the map may keep. */
+static size_t other_address_space(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    EXPECT(file != NULL && fscanf(file, "%zu", &pages) == 1);
+    fclose(file);
+    size_t ours = arena_main.pool.reserved_bytes;
+    for (size_t i = 0; i < MAP_ROOT_LEAVES; i++)
+        ours += load_relaxed(&map.distance[i]) != 0
+            ? sizeof(struct map_leaf) : 0;
+    return pages * sys_page_bytes() - ours;
+}
+
+/* Areas for records, which stay. */
+static const size_t META_BYTES_MAX = 1 * MiB;
+
+static size_t address_space_before;
+
+/* What was mapped was unmapped, if the system was willing. Stacks of threads
+ * are the C library's. */
+static void bench_leaks_nothing(const struct run *run)
+{
+    if (run->scenario->leaves_a_heap || (run->kinds >> SYS_RELEASE & 1))
+        return;
+    EXPECT(other_address_space() <= address_space_before + META_BYTES_MAX);
+}
+
 /* All is free: the pool knows of nothing but address space. */
 static void bench_ends_empty(const struct run *run)
 {
@@ -76,13 +102,15 @@ static void bench_ends_empty(const struct run *run)
     EXPECT_EQUAL(pool->leased_bytes, 0);
     EXPECT_EQUAL(pool->dirty_bytes, 0);
     EXPECT(pool->cached == NULL);
+    bench_leaks_nothing(run);
 }
 
 /* In the child. */
 static int run_here(const struct run *run)
 {
     alarm(20);
-    bench_begin(run);
+    bench_begin();
+    address_space_before = other_address_space();
     faults_on(run);
     run->scenario->call();
     ash_audit_all();
@@ -114,6 +142,7 @@ static int run_child(const struct run *run)
 static struct {
     unsigned runs;
     unsigned failed;
+    uint32_t met;               /* bit k: a call of kind k was refused */
 } sums;
 
 /* Does run N meet a failure, and pass? */
@@ -139,6 +168,8 @@ static void run_all(const struct scenario *scenario, uint32_t kinds)
         struct run run = { scenario, kinds, (enum mode)mode, 1 };
         while (run_counts(&run)) {
             run.first++;
+            if (kinds != ALL_KINDS)
+                sums.met |= kinds;
             if (run.first > CALLS_MAX) {
                 dprintf(STDERR_FILENO, "%s never ends\n", scenario->name);
                 sums.failed++;
@@ -167,6 +198,11 @@ int main(int argc, char **argv)
         run_all(at, ALL_KINDS);
         for (unsigned kind = 0; kind < SYS_CALL_KINDS; kind++)
             run_all(at, 1u << kind);
+    }
+    if (argc == 1 && sums.met != ALL_KINDS) {
+        dprintf(STDERR_FILENO, "no scenario meets the kinds 0x%x\n",
+            ALL_KINDS & ~sums.met);
+        sums.failed++;
     }
     dprintf(sums.failed > 0 ? STDERR_FILENO : STDOUT_FILENO,
         "fault: %u runs, %u failed\n", sums.runs, sums.failed);

@@ -336,6 +336,33 @@ static void is_not_opened_without_memory(void **state)
     audit();
 }
 
+/* The queues are left without its chunks, or as they were. */
+static void closes_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    assert_true(take(at.head, 1));
+    give(at.head, 1, 1, 1);
+    struct region *closed = region_open(&at.pool, at.queues, BYTES);
+    assert_non_null(closed);
+    char *base = closed->base;
+    bool zero;
+    assert_true(region_take(closed, CHUNK_SLICES, 2, &zero));
+    region_give(closed, (struct region_return){
+        .first = CHUNK_SLICES, .count = 2, .touched = 2, .now_ms = 1 });
+
+    unit_fail_all(1u << SYS_RELEASE);
+    assert_false(region_close(closed));
+    (void)unit_fail_none();
+    region_audit(closed);
+    assert_ptr_equal(at.queues[CHUNK_WHOLE].first, &closed->chunk[1]);
+    assert_ptr_equal(at.queues[CHUNK_WHOLE].last, &closed->chunk[1]);
+
+    assert_true(region_close(closed));
+    assert_false(unit_is_mapped(base, BYTES));
+    assert_null(at.queues[CHUNK_WHOLE].first);
+    audit();
+}
+
 /* -- a twin under random operations -- */
 
 enum fate { CLEAN, DIRTY, USED, HEAD };
@@ -540,6 +567,8 @@ static void run(void *argument)
         cmocka_unit_test_setup_teardown(purging_survives_refusal, begin,
             end),
         cmocka_unit_test_setup_teardown(is_not_opened_without_memory, begin,
+            end),
+        cmocka_unit_test_setup_teardown(closes_whole_or_not_at_all, begin,
             end),
         cmocka_unit_test_setup_teardown(random_operations_match_the_twin,
             begin, end),

@@ -51,7 +51,7 @@ static void fills_the_buffer_to_its_last_byte(void **state)
 {
     (void)state;
     for (size_t i = 1; i < TEXT_BYTES; i++) {
-        text_span(&text, "abcdefg" + i % 7, 1);
+        text_span(&text, &"abcdefg"[i % 7], 1);
         assert_int_equal(text.length, i);
         assert_int_equal(text.bytes[i - 1], "abcdefg"[i % 7]);
         assert_int_equal(text.bytes[i], 0);             /* T1 */

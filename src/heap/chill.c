@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chill - free pages inside slabs that are still in use go back. See chill.h.
+ */
+#include "heap/chill.h"
+
+/* Partial slabs of a class that stay warm; those that bin_choose() looks at. */
+enum { CHILL_WARM_SLABS = 4 };
+
+static bool chill_applies(unsigned cls)
+{
+    return class_blocks[cls] <= SLAB_COLD_BLOCKS_MAX;
+}
+
+size_t chill_bytes(const struct slab *slab)
+{
+    return chill_applies(slab->cls) ? slab_loose_bytes(slab) : 0;
+}
+
+void chill_count(const struct slab *slab)
+{
+    slab->heap->loose_bytes += chill_bytes(slab);
+}
+
+void chill_uncount(const struct slab *slab)
+{
+    slab->heap->loose_bytes -= chill_bytes(slab);
+}
+
+/* All partial slabs of a bin behind the first `warm`; the bytes purged. */
+static size_t chill_bin(struct bin *bin, int warm)
+{
+    struct slab *slab = bin->partial;
+    for (int i = 0; i < warm && slab != NULL; i++)
+        slab = slab->next;
+    size_t purged = 0;
+    while (slab != NULL) {
+        struct slab *next = slab->next;
+        bin_unlist(bin, slab);
+        purged += slab_chill(slab);
+        bin_list(bin, slab);
+        slab = next;
+    }
+    return purged;
+}
+
+static void chill_bins(struct heap *heap, int warm)
+{
+    size_t purged = 0;
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        if (chill_applies(cls) && heap->bin[cls].partial != NULL)
+            purged += chill_bin(&heap->bin[cls], warm);
+    }
+    if (purged > 0)
+        pool_note_chilled(&heap->arena->pool, purged);
+}
+
+void chill_if_due(struct heap *heap)
+{
+    if (heap->loose_bytes <= heap->loose_limit)
+        return;
+    /* The limit is looked up only when the last one looked up is reached. */
+    heap->loose_limit = pool_loose_limit(&heap->arena->pool);
+    if (heap->loose_bytes <= heap->loose_limit)
+        return;
+    chill_bins(heap, CHILL_WARM_SLABS);
+    /* What is warm may alone be more: then not again at every event. */
+    heap->loose_limit = max_size(heap->loose_limit, 2 * heap->loose_bytes);
+}
+
+void chill_all(struct heap *heap)
+{
+    chill_bins(heap, 0);
+}
