@@ -3,12 +3,14 @@
 """Prints the rows of src/table/size_class.def, with their waste.
 
 Classes are jemalloc's: 8, then steps of 16 up to 128, then four per doubling
-up to 64 KiB. `tools/size_class.py` prints the rows; `--check FILE` compares
-them with a file and says which differ.
+up to 64 KiB. `tools/size_class.py` prints the rows; `--check [FILE]` compares
+them with a file, by default the table itself.
 """
+import pathlib
 import sys
 
 SLICE = 64 * 1024
+TABLE = pathlib.Path(__file__).parents[1] / "src/table/size_class.def"
 
 
 def sizes():
@@ -26,7 +28,7 @@ def row(size, below):
     slices = 1 if size <= 8192 else 8
     slab = slices * SLICE
     blocks = slab // size
-    segment = max(1, min(max(16, 4096 // size), blocks // 4))
+    segment = max(4, min(max(16, 4096 // size), blocks // 4))
     tail = 1000 * (slab - blocks * size) / slab
     # A request is uniform over (below, size]: half the step is lost.
     inside = 1000 * (size - below - 1) / 2 / size
@@ -43,11 +45,12 @@ def rows():
 
 def main():
     if sys.argv[1:2] == ["--check"]:
-        with open(sys.argv[2], encoding="utf-8") as file:
+        path = sys.argv[2] if len(sys.argv) > 2 else TABLE
+        with open(path, encoding="utf-8") as file:
             present = [line.rstrip() for line in file
                        if line.startswith("CLASS(")]
         if present != list(rows()):
-            print(f"{sys.argv[2]}: rows differ from tools/size_class.py")
+            print(f"{path}: rows differ from tools/size_class.py")
             return 1
         return 0
     print("\n".join(rows()))

@@ -142,19 +142,31 @@ static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
     return alloc_move(pointer, old_bytes, size);
 }
 
+static void *alloc_resize_block(const struct slab *slab, void *pointer,
+    size_t size)
+{
+    const size_t old_bytes = slab->block_bytes;
+    if (size <= old_bytes && size >= old_bytes - old_bytes / ALLOC_WASTE_SHARE)
+        return pointer;
+    return alloc_move(pointer, old_bytes, size);
+}
+
 void *alloc_resize(void *pointer, size_t size)
 {
     if (size > PTRDIFF_MAX)
         return NULL;
-    const size_t old_bytes = heap_usable_bytes(pointer);
     const struct heap_place place = heap_find(pointer);
+    const bool large =
+        place.owner == OWNER_RUN || place.owner == OWNER_MAPPING;
+    if (LIKELY(place.owner != MAP_NOBODY && !large
+            && slab_has_block_at(slab_of(place.extent), pointer)))
+        return alloc_resize_block(slab_of(place.extent), pointer, size);
+
+    const size_t old_bytes =
+        large ? large_usable_bytes(place.extent, pointer) : 0;
     if (UNLIKELY(old_bytes == 0)) {
         heap_misuse("realloc", pointer);
         return NULL;
     }
-    if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING)
-        return alloc_resize_large(place.extent, old_bytes, size);
-    if (size <= old_bytes && size >= old_bytes - old_bytes / ALLOC_WASTE_SHARE)
-        return pointer;
-    return alloc_move(pointer, old_bytes, size);
+    return alloc_resize_large(place.extent, old_bytes, size);
 }

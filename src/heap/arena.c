@@ -16,6 +16,7 @@ static struct heap arena_main_shared = {
 struct arena arena_main = {
     .pool = POOL_INITIAL(1000),
     .heaps = &arena_main_shared,
+    .heap_count = 1,
     .lock = { .rank = LOCK_shared },
     .shared = &arena_main_shared,
 };
@@ -27,6 +28,7 @@ void arena_add_heap(struct arena *arena, struct heap *heap)
         heap->next = first;
         /* pairs with heap_claim_orphan() and arena_each_kept() */
     } while (!cas_release(&arena->heaps, &first, heap));
+    add_relaxed(&arena->heap_count, 1);
 }
 
 void *arena_take_shared(struct arena *arena, unsigned cls)
@@ -68,6 +70,7 @@ static void arena_tidy_orphans(struct arena *arena)
     for (; heap != NULL; heap = heap->next) {
         if (load_relaxed(&heap->pending) != NULL && heap_claim(heap)) {
             heap_tidy(heap);
+            chill_all(heap);
             heap_release(heap);
         }
     }
@@ -103,6 +106,7 @@ static void arena_tidy_shared(struct arena *arena)
         }
     }
     heap_tidy(arena->shared);
+    chill_all(arena->shared);
     lock_give(&arena->lock);
 }
 

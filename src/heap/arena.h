@@ -25,6 +25,7 @@ struct arena {
 
     /* any thread, atomically */
     struct heap *_Atomic heaps;
+    _Atomic int heap_count;
     _Atomic int orphans;        /* heaps without owner, about */
     _Atomic uint64_t swept_ms;
 

@@ -64,9 +64,7 @@ void bin_settle(struct bin *bin)
         slab_close(slab);
         return;
     }
-    slab->place = SLAB_FULL;
-    slab_rearm(slab);
-    bin_list(bin, slab);
+    slab_demote(slab);
 }
 
 static struct slab *bin_fullest(struct slab *first)
@@ -100,8 +98,7 @@ static void bin_leave_current(struct bin *bin)
         return;
     ASSERT(slab->freed == NULL);
     ASSERT(slab->segments == 0);
-    slab->place = SLAB_FULL;
-    slab_rearm(slab);
+    slab_demote(slab);
     bin->current = NULL;
 }
 

@@ -7,6 +7,9 @@
 /* Partial slabs of a class that stay warm; those that bin_choose() looks at. */
 enum { CHILL_WARM_SLABS = 4 };
 
+/* However many heaps share the limit, each may have so much. */
+#define CHILL_LIMIT_BYTES_MIN (1 * MiB)
+
 static bool chill_applies(unsigned cls)
 {
     return class_blocks[cls] <= SLAB_COLD_BLOCKS_MAX;
@@ -60,7 +63,9 @@ void chill_if_due(struct heap *heap)
     if (heap->loose_bytes <= heap->loose_limit)
         return;
     /* The limit is looked up only when the last one looked up is reached. */
-    heap->loose_limit = pool_loose_limit(&heap->arena->pool);
+    heap->loose_limit = max_size(CHILL_LIMIT_BYTES_MIN,
+        pool_loose_limit(&heap->arena->pool)
+            / (size_t)load_relaxed(&heap->arena->heap_count));
     if (heap->loose_bytes <= heap->loose_limit)
         return;
     chill_bins(heap, CHILL_WARM_SLABS);

@@ -9,6 +9,7 @@
 #define CLASS(bytes, slices, blocks, segment, tail, inside)             \
     _Static_assert((blocks) == (slices) * SLICE_BYTES / (bytes),        \
         "blocks");                                                      \
+    _Static_assert((slices) * SLICE_BYTES <= SLAB_BYTES_MAX, "slices"); \
     _Static_assert((blocks) / (segment) <= SLAB_SEGMENTS_MAX, "C2");    \
     _Static_assert((segment) * (bytes) <= 4096 || (segment) <= 16,      \
         "a hand-out is at most 16 blocks or 4 KiB");                    \
@@ -33,6 +34,12 @@ const uint16_t class_segment[CLASS_COUNT] = {
 
 const uint8_t class_slices[CLASS_COUNT] = {
 #define CLASS(bytes, slices, blocks, segment, tail, inside) slices,
+#include "table/size_class.def"
+};
+
+const uint64_t class_inverse[CLASS_COUNT] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) \
+    (((uint64_t)1 << CLASS_INVERSE_LOG2) + (bytes) - 1) / (bytes),
 #include "table/size_class.def"
 };
 

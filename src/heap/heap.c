@@ -59,7 +59,6 @@ void heap_tidy(struct heap *heap)
     (void)remote_drain(heap);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         bin_settle(&heap->bin[cls]);
-    chill_all(heap);
     kept_empty_hand(&heap->kept);
     kept_empty(&heap->kept, &heap->arena->pool);
 }
@@ -67,6 +66,7 @@ void heap_tidy(struct heap *heap)
 void heap_orphan(struct heap *heap)
 {
     heap_tidy(heap);
+    chill_all(heap);
     heap_release(heap);
 }
 

@@ -12,6 +12,9 @@
 /* A carve touches fresh memory, so it takes no more than one page's worth. */
 enum { SLAB_CARVE_BYTES = 4096 };
 
+/* A full slab is worth reusing when a sixteenth of it is free again. */
+enum { SLAB_WAKE_SHARE = 16 };
+
 /*
  * Of blocks that are resident already, a refill takes up to 16, but not more
  * than a slice of memory, and four at least: enough that refills do not show,
@@ -23,15 +26,49 @@ static uint32_t slab_take_blocks(const struct slab *slab)
     return fit > 16 ? 16 : fit < 4 ? 4 : fit;
 }
 
-static uint32_t slab_segment_blocks(const struct slab *slab)
-{
-    return class_segment[slab->cls];
-}
-
 static struct block *slab_block_at(const struct slab *slab, size_t offset)
 {
     return (struct block *)(void *)(slab->start + offset);
 }
+
+/* -- segments: a list as one word, offset of its first block and count -- */
+
+static uint32_t segment_of(const struct slab *slab, const struct block *first,
+    uint32_t count)
+{
+    const size_t offset = (size_t)((const char *)first - slab->start);
+    return count << 16 | (uint32_t)(offset / 8);
+}
+
+static uint32_t segment_count(uint32_t segment)
+{
+    return segment >> 16;
+}
+
+static struct block *segment_first(const struct slab *slab, uint32_t segment)
+{
+    return slab_block_at(slab, (size_t)(segment & 0xffff) * 8);
+}
+
+/* Close the open list; false: there are as many segments as can be. */
+static bool slab_close_list(struct slab *slab)
+{
+    const uint32_t open = slab->armed - slab->countdown;
+    if (slab->segments == SLAB_SEGMENTS_MAX)
+        return false;
+    if (open > 0) {
+        slab->segment[slab->segments++] =
+            segment_of(slab, slab->freed, open);
+        slab->freed = NULL;
+        slab->used -= open;
+        slab->heap->bin[slab->cls].folded += open;
+    }
+    slab->armed = 0;
+    slab->countdown = 0;
+    return true;
+}
+
+/* -- life -- */
 
 struct slab *slab_open(struct heap *heap, unsigned cls)
 {
@@ -81,30 +118,46 @@ void slab_close(struct slab *slab)
 void slab_rearm(struct slab *slab)
 {
     const uint32_t open = slab->armed - slab->countdown;
-    const uint32_t segment = slab_segment_blocks(slab);
-    slab->armed = slab->place == SLAB_CURRENT || slab->used > segment
-        ? segment : slab->used;
-    ASSERT(open < slab->armed);                             /* S2 S3 */
-    slab->countdown = slab->armed - open;
+    const uint32_t blocks = class_blocks[slab->cls];
+    uint32_t step = class_segment[slab->cls];
+    if (slab->place == SLAB_FULL && step > blocks / SLAB_WAKE_SHARE)
+        step = blocks / SLAB_WAKE_SHARE;
+    /* Not beyond the last block that is out: it closes the slab. */
+    if (slab->place != SLAB_CURRENT && step > slab->used - open)
+        step = slab->used - open;
+    step = step < 1 ? 1 : step;
+    slab->armed = open + step;
+    slab->countdown = step;
+}
+
+void slab_demote(struct slab *slab)
+{
+    (void)!slab_close_list(slab);
+    slab->place = SLAB_FULL;
+    bin_list(&slab->heap->bin[slab->cls], slab);
+    slab_rearm(slab);
 }
 
 /* One segment, and where segments are short, more of them, put together. */
 static struct block *slab_take_segments(struct slab *slab, uint32_t *count)
 {
-    const uint32_t segment = slab_segment_blocks(slab);
-    uint32_t sum = segment;
-    struct block *list = slab_block_at(slab,
-        slab->segment[--slab->segments]);
     const uint32_t enough = slab_take_blocks(slab);
-    while (slab->segments > 0 && sum + segment <= enough) {
-        struct block *first = slab_block_at(slab,
-            slab->segment[--slab->segments]);
-        struct block *last = first;
-        while (last->next != NULL)
-            last = last->next;
-        last->next = list;
+    struct block *list = NULL;
+    uint32_t sum = 0;
+    while (slab->segments > 0) {
+        const uint32_t top = slab->segment[slab->segments - 1];
+        if (sum > 0 && sum + segment_count(top) > enough)
+            break;
+        struct block *first = segment_first(slab, top);
+        if (list != NULL) {
+            struct block *last = first;
+            while (last->next != NULL)
+                last = last->next;
+            last->next = list;
+        }
         list = first;
-        sum += segment;
+        sum += segment_count(top);
+        slab->segments--;
     }
     slab->used += sum;
     *count = sum;
@@ -119,7 +172,8 @@ struct block *slab_take(struct slab *slab, uint32_t *count)
     struct block *list = slab->freed;
     *count = slab->armed - slab->countdown;
     slab->freed = NULL;
-    slab->countdown = slab->armed;
+    slab->armed = slab->countdown;
+    slab_rearm(slab);
     slab->heap->bin[slab->cls].folded += *count;
     return list;
 }
@@ -175,36 +229,48 @@ struct block *slab_carve(struct slab *slab, uint32_t count_max,
     return (struct block *)(void *)first;
 }
 
-void slab_event(struct slab *slab)
+/* A slab that is not the current one: its last block came back, or enough
+ * for another segment. */
+static void slab_event_aside(struct slab *slab)
 {
     struct bin *bin = &slab->heap->bin[slab->cls];
-    bin->folded += slab->armed;
-    slab->used -= slab->armed;
-
-    const bool current = slab->place == SLAB_CURRENT;
-    if (!current)
+    if (slab->armed == slab->used) {
         bin_unlist(bin, slab);
-    if (slab->used == 0 && !current) {
+        bin->folded += slab->used;
         slab_close(slab);
         return;
     }
-    ASSERT(slab->segments < SLAB_SEGMENTS_MAX);
-    slab->segment[slab->segments++] =
-        (uint32_t)((char *)slab->freed - slab->start);
-    slab->freed = NULL;
-    slab->countdown = slab->armed;
-    if (!current)
+    if (slab->place == SLAB_PARTIAL) {
+        chill_uncount(slab);
+        (void)!slab_close_list(slab);
+        chill_count(slab);
+    } else {
+        bin_unlist(bin, slab);
+        (void)!slab_close_list(slab);
         bin_list(bin, slab);
+    }
     slab_rearm(slab);
     chill_if_due(slab->heap);
+}
+
+void slab_event(struct slab *slab)
+{
+    if (slab->place != SLAB_CURRENT) {
+        slab_event_aside(slab);
+        return;
+    }
+    /* With no room for another segment the open list just gets longer. */
+    (void)!slab_close_list(slab);
+    slab_rearm(slab);
 }
 
 /* -- cold blocks -- */
 
 size_t slab_loose_bytes(const struct slab *slab)
 {
-    return (size_t)slab->segments * slab_segment_blocks(slab)
-        * slab->block_bytes;
+    const uint32_t blocks =
+        slab->fresh - slab->used - bits_count(slab->cold);  /* S1 */
+    return (size_t)blocks * slab->block_bytes;
 }
 
 /* The whole pages within blocks [first, end) go back; how many bytes. */
@@ -223,15 +289,17 @@ size_t slab_chill(struct slab *slab)
 {
     ASSERT(slab->place != SLAB_CURRENT);
     ASSERT(class_blocks[slab->cls] <= SLAB_COLD_BLOCKS_MAX);
+    (void)!slab_close_list(slab);
     uint64_t new = 0;
     while (slab->segments > 0) {
-        const struct block *at = slab_block_at(slab,
+        const struct block *at = segment_first(slab,
             slab->segment[--slab->segments]);
         for (; at != NULL; at = at->next)
             new |= (uint64_t)1 << ((size_t)((const char *)at - slab->start)
                 / slab->block_bytes);
     }
     slab->cold |= new;
+    slab_rearm(slab);
 
     size_t purged = 0;
     const uint64_t cold[1] = { slab->cold };
@@ -253,13 +321,6 @@ uint8_t slab_place_for(const struct slab *slab)
     return slab->cold != 0 ? SLAB_COLD : SLAB_FULL;
 }
 
-bool slab_has_block_at(const struct slab *slab, const void *pointer)
-{
-    const size_t offset = (size_t)((const char *)pointer - slab->start);
-    return offset % slab->block_bytes == 0
-        && offset / slab->block_bytes < class_blocks[slab->cls];
-}
-
 /* -- audit -- */
 
 /* S4, and the length of a list; a list that runs in a circle is too long. */
@@ -278,18 +339,19 @@ static uint32_t slab_audit_list(const struct slab *slab,
 void slab_audit(struct slab *slab)
 {
     const uint32_t blocks = class_blocks[slab->cls];
-    const uint32_t segment = slab_segment_blocks(slab);
-    CHECK(slab->used + slab->segments * segment + bits_count(slab->cold)
+    const uint32_t open = slab->armed - slab->countdown;
+    uint32_t closed = 0;
+    for (uint32_t i = 0; i < slab->segments; i++) {
+        const uint32_t count = segment_count(slab->segment[i]);
+        CHECK(slab_audit_list(slab,
+            segment_first(slab, slab->segment[i]), count) == count);
+        closed += count;
+    }
+    CHECK(slab->used + closed + bits_count(slab->cold)
         + (blocks - slab->fresh) == blocks);                /* S1 */
     CHECK(slab->countdown > 0);                             /* S2 */
-    CHECK(slab_audit_list(slab, slab->freed, blocks)
-        == slab->armed - slab->countdown);                  /* S2 */
-    const bool whole =
-        slab->place == SLAB_CURRENT || slab->used > segment;
-    CHECK(slab->armed == (whole ? segment : slab->used));   /* S3 */
-    for (uint32_t i = 0; i < slab->segments; i++)
-        CHECK(slab_audit_list(slab,
-            slab_block_at(slab, slab->segment[i]), segment) == segment);
+    CHECK(slab_audit_list(slab, slab->freed, blocks) == open);  /* S2 */
+    CHECK(slab->place == SLAB_CURRENT || slab->armed <= slab->used); /* S3 */
     if (slab->place != SLAB_CURRENT) {
         CHECK(slab->place == slab_place_for(slab));         /* S5 */
         CHECK(slab->used > 0);                              /* S5 */

@@ -6,20 +6,21 @@
  * Uses     extents from page/; its shape comes from table/size_class.def.
  * Used by  fast.h (push one), bin.c (take many), remote.c (give back).
  *
- * Frees go to the open list; every `segment` frees the countdown reaches 0
- * and slab_event() closes the list as a segment, so that a refill takes a
+ * Frees go to the open list; every class_segment frees the countdown reaches
+ * 0 and slab_event() closes the list as a segment, so that a refill takes a
  * whole list, of known length, without walking it. The same countdown finds
- * a full slab that is worth reusing and one that is empty.
+ * a full slab that is worth reusing (sooner: after a sixteenth of its blocks)
+ * and one that is empty.
  *
  * Where free blocks are a page or nearly so, whole free pages of a slab that
  * is still in use can go back to the system: its closed segments then become
  * cold blocks, bits of a word, on no list (chill.h).
  *
  * Holds, and slab_audit() asserts:
- *   S1  used + segments * segment size + |cold| + (blocks - fresh) == blocks;
+ *   S1  used + the blocks in segments + |cold| + (blocks - fresh) == blocks;
  *       blocks on the open list and on the remote list still count as used
  *   S2  the open list has armed - countdown blocks, and countdown > 0
- *   S3  armed == the segment size if CURRENT, else min(segment size, used)
+ *   S3  armed <= used unless CURRENT: the last free reaches the countdown
  *   S4  every free block lies inside the slab, at a multiple of block_bytes
  *   S5  FULL has no segment and no fresh or cold block; PARTIAL has a segment
  *       or a fresh block; COLD has cold blocks and nothing else; all three
@@ -51,6 +52,9 @@
 
 enum { SLAB_SEGMENTS_MAX = 16 };
 
+/* The longest slab, in bytes: offsets fit 19 bits. */
+#define SLAB_BYTES_MAX (8 * SLICE_BYTES)
+
 /* A bit for each block has to fit a word. */
 enum { SLAB_COLD_BLOCKS_MAX = 64 };
 
@@ -78,7 +82,7 @@ struct slab {
     struct heap *heap;          /* fixed at birth */
     struct slab *next;
     struct slab *prev;
-    uint32_t segment[SLAB_SEGMENTS_MAX];    /* offsets of their first block */
+    uint32_t segment[SLAB_SEGMENTS_MAX];    /* count << 16 | offset / 8 */
 
     /* any thread, atomically */
     CACHE_ALIGNED _Atomic uint64_t remote;
@@ -132,6 +136,10 @@ NOINLINE void slab_event(struct slab *slab);
 /* Start the countdown anew after `place` or `used` changed. */
 void slab_rearm(struct slab *slab);
 
+/* The current slab, on no list, becomes FULL, PARTIAL or COLD; it has blocks
+ * out. */
+void slab_demote(struct slab *slab);
+
 /* Blocks that are out: used, less the open list. */
 static inline uint32_t slab_live(const struct slab *slab)
 {
@@ -152,7 +160,14 @@ static ALWAYS_INLINE void slab_put(struct slab *slab, void *pointer)
 }
 
 /* Is this the start of a block of the slab, as far as can be told? */
-bool slab_has_block_at(const struct slab *slab, const void *pointer);
+static inline bool slab_has_block_at(const struct slab *slab,
+    const void *pointer)
+{
+    const size_t offset = (size_t)((const char *)pointer - slab->start);
+    const size_t i = offset * class_inverse[slab->cls] >> CLASS_INVERSE_LOG2;
+    return offset < SLAB_BYTES_MAX && i * slab->block_bytes == offset
+        && i < class_blocks[slab->cls];
+}
 
 void slab_audit(struct slab *slab);
 

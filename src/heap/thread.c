@@ -4,6 +4,8 @@
  */
 #include "heap/thread.h"
 
+#include "heap/chill.h"
+
 /*
  * A thread that closed so many slabs without opening one is tearing down:
  * what it has in hand will not be needed soon, and would pin slabs.
@@ -81,6 +83,7 @@ void thread_flush(void)
         return;
     thread_empty_shelves(heap);
     heap_tidy(heap);
+    chill_all(heap);
 }
 
 void thread_event(struct slab *slab)
@@ -89,6 +92,7 @@ void thread_event(struct slab *slab)
     slab_event(slab);
     if (UNLIKELY(heap->closes >= THREAD_TEAR_DOWN_CLOSES)) {
         heap->closes = 0;
-        thread_flush();
+        thread_empty_shelves(heap);
+        heap_tidy(heap);
     }
 }

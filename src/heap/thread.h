@@ -50,7 +50,7 @@ static ALWAYS_INLINE size_t shelf_of(size_t size)
 /* The calling thread's heap, born now if need be; NULL: it has none. */
 struct heap *thread_heap(void);
 
-/* Blocks in hand back to their slabs; then heap_tidy(). */
+/* Blocks in hand back to their slabs; then heap_tidy() and chill_all(). */
 void thread_flush(void);
 
 /* A block of the thread's own heap brought its slab's countdown to 0. */

@@ -18,8 +18,10 @@ enum { POOL_LIMIT_SHARE = 16 };
  * long: about 4 ms of the system's time. */
 #define POOL_TICK_PURGE_BYTES (16 * MiB)
 
-/* Purging goes this far below the limit, to come back less often. */
-#define POOL_SLACK_SHARE 4
+/* Purging goes this far below the limit, to come back less often: a quarter
+ * of it, but no more than a caller can wait for. */
+enum { POOL_SLACK_SHARE = 4 };
+#define POOL_SLACK_BYTES_MAX (16 * MiB)
 
 void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms)
 {
@@ -80,7 +82,8 @@ static void pool_balance(struct pool *pool, uint64_t now_ms)
     const size_t limit = pool_limit(pool);
     if (pool->dirty_bytes + pool->leased_bytes <= limit)
         return;
-    const size_t goal = limit - limit / POOL_SLACK_SHARE;
+    const size_t goal = limit
+        - min_size(limit / POOL_SLACK_SHARE, POOL_SLACK_BYTES_MAX);
     pool_purge_to(pool,
         goal - min_size(goal, pool->leased_bytes), now_ms);
 }
@@ -284,7 +287,7 @@ static bool pool_find(struct pool *pool, size_t slices, size_t step,
 static void pool_note_taken(struct pool *pool, size_t bytes, size_t dirty)
 {
     const uint64_t now_ms = sys_now_ms();
-    if (pool->dirty_bytes + pool->leased_bytes
+    if (dirty > 0 && pool->dirty_bytes + pool->leased_bytes
         > decay_limit(&pool->decay, pool_active(pool))
             - pool->decay.allowance)
         decay_note_useful(&pool->decay, now_ms);

@@ -91,6 +91,21 @@ static size_t whole(double value)
     return (size_t)strtoul(text, NULL, 10);
 }
 
+static void the_inverse_divides_every_offset_of_a_slab(void **state)
+{
+    (void)state;
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        const size_t bytes = class_bytes[cls];
+        for (size_t offset = 0; offset < SLAB_BYTES_MAX; offset++) {
+            const size_t quotient =
+                offset * class_inverse[cls] >> CLASS_INVERSE_LOG2;
+            if (quotient != offset / bytes)
+                fail_msg("%zu / %zu came out as %zu", offset, bytes,
+                    quotient);
+        }
+    }
+}
+
 static void the_columns_follow_from_the_sizes(void **state)
 {
     (void)state;
@@ -101,7 +116,7 @@ static void the_columns_follow_from_the_sizes(void **state)
         assert_int_equal(row->blocks, slab / row->bytes);
         const size_t hand_out = max_size(16, 4096 / row->bytes);
         assert_int_equal(row->segment,
-            max_size(1, min_size(hand_out, row->blocks / 4)));
+            max_size(4, min_size(hand_out, row->blocks / 4)));
         assert_true(row->blocks / row->segment <= SLAB_SEGMENTS_MAX);
         assert_int_equal(row->tail, whole(1000.0
             * (double)(slab - row->blocks * row->bytes) / (double)slab));
@@ -168,6 +183,7 @@ int main(void)
         cmocka_unit_test(every_alignment_gets_the_first_class_that_is_aligned),
         cmocka_unit_test(the_arrays_are_the_rows),
         cmocka_unit_test(sizes_rise_by_16_and_then_four_to_a_doubling),
+        cmocka_unit_test(the_inverse_divides_every_offset_of_a_slab),
         cmocka_unit_test(the_columns_follow_from_the_sizes),
         cmocka_unit_test(the_tool_prints_the_same_rows),
         cmocka_unit_test(the_tool_sees_a_row_that_differs),

@@ -289,7 +289,7 @@ static void damage_slab(struct slab *slab, enum damage damage)
     case USED: slab->used++; break;
     case COUNTDOWN_ZERO: slab->countdown = 0; break;
     case COUNTDOWN_MORE: slab->countdown++; break;
-    case ARMED: slab->armed++; slab->countdown++; break;
+    case ARMED: slab->armed++; break;
     case LINK_OUTSIDE:
         slab->freed->next = (struct block *)(void *)(slab->start - 64);
         break;
@@ -298,7 +298,7 @@ static void damage_slab(struct slab *slab, enum damage damage)
         break;
     case CIRCLE: slab->freed->next = slab->freed; break;
     case SEGMENT_LOST: slab->segments--; break;
-    case SEGMENT_WRONG: slab->segment[0] = 4; break;
+    case SEGMENT_WRONG: slab->segment[0] ^= 1; break;
     case PLACE_FULL: slab->place = SLAB_FULL; break;
     case REMOTE_COUNT: store_relaxed(&slab->remote, (uint64_t)1 << 24); break;
     case REMOTE_BIT: store_relaxed(&slab->remote, (uint64_t)1 << 63); break;
