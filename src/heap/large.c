@@ -127,33 +127,13 @@ void *large_resize(struct extent *extent, size_t size)
         : large_resize_mapping(extent, bytes);
 }
 
-/* Is all of it zero? The first byte mostly tells. */
-static bool large_is_zero(const char *bytes, size_t count)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
-}
-
-/* Copy what may have many pages that were never touched: where a page is
- * zero, the target, which is zero, is not touched either. */
-static void large_copy_sparse(char *target, const char *source, size_t bytes)
-{
-    const size_t page = sys_page_bytes();
-    for (size_t at = 0; at < bytes; at += page) {
-        if (!large_is_zero(source + at, page))
-            memcpy(target + at, source + at, page);
-    }
-}
-
 void *large_promote(struct heap *heap, struct extent *extent, size_t size)
 {
     struct extent *grown =
         large_take_mapping(round_up(size, sys_page_bytes()), 1);
     if (grown == NULL)
         return NULL;
-    if (grown->zero)
-        large_copy_sparse(grown->start, extent->start, extent->bytes);
-    else
-        memcpy(grown->start, extent->start, extent->bytes);
+    pool_move_contents(grown, extent);
     large_give(heap, extent, extent->start);
     return grown->start;
 }

@@ -8,6 +8,10 @@
 
 struct map map;
 
+/* The first leaf costs no system call. */
+static struct map_leaf map_first_leaf;
+static bool map_first_leaf_used;
+
 static struct lock map_lock = { .rank = LOCK_map };
 
 /* The leaf for an index of the root; made if it is not there. */
@@ -15,7 +19,10 @@ static bool map_open_leaf(size_t index)
 {
     lock_take(&map_lock);
     if (map.distance[index] == 0) {
-        char *leaf = sys_map(sizeof(struct map_leaf));
+        char *leaf = (char *)&map_first_leaf;
+        if (map_first_leaf_used)
+            leaf = sys_map(sizeof(struct map_leaf));
+        map_first_leaf_used = true;
         if (leaf != NULL)
             map.distance[index] = leaf - (char *)map.nobody;
     }

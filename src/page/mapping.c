@@ -4,6 +4,8 @@
  */
 #include "page/mapping.h"
 
+#include <string.h>
+
 #include "page/meta.h"
 
 /* A kept mapping serves a request that needs at least 7/8 of it; what is too
@@ -251,4 +253,17 @@ bool pool_remap(struct extent *extent, size_t bytes)
     decay_advance(&pool->decay, pool->taken_bytes, sys_now_ms());
     lock_give(&pool->lock);
     return true;
+}
+
+void pool_move_contents(struct extent *mapping, struct extent *run)
+{
+    void *pages = sys_lift(run->start, run->bytes);
+    if (pages == NULL) {
+        memcpy(mapping->start, run->start, run->bytes);
+        return;
+    }
+    if (sys_move(pages, run->bytes, mapping->start, mapping->bytes))
+        return;
+    memcpy(mapping->start, pages, run->bytes);
+    (void)!sys_release(pages, run->bytes);
 }

@@ -3,7 +3,8 @@
  * meta - memory for our own structures; never given back.
  *
  * Owns     areas of their own, each between two pages that cannot be
- *          touched, so that no overflow of a program reaches them.
+ *          touched, so that no overflow of a program reaches them; the first
+ *          few KiB come from the library's own data.
  * Used by  heap/arena.c (heaps), page/mapping.c (records).
  * Never    frees: who gives something up keeps it on a list of its own.
  *

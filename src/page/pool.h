@@ -96,6 +96,10 @@ void pool_unmap(struct extent *extent);
  */
 MUST_USE bool pool_remap(struct extent *extent, size_t bytes);
 
+/* Move the contents of a run into a longer mapping, by moving its pages where
+ * the system can do that. The run stays handed out. */
+void pool_move_contents(struct extent *mapping, struct extent *run);
+
 /* All dirty memory back to the system. */
 void pool_purge(struct pool *pool);
 

@@ -24,6 +24,10 @@
 
 #include "util/units.h"
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define SYS_THROUGH_LIBC 1
 #elif defined(__has_feature)
@@ -218,7 +222,22 @@ bool sys_move(void *address, size_t old_bytes, void *target,
     const long result = linux_call(SYS_mremap, (long[6]){ (long)address,
         (long)old_bytes, (long)new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
         (long)target });
-    return !linux_is_error(result);
+    if (!linux_is_error(result))
+        return true;
+    /* The kernel may have unmapped the target before it gave up. */
+    (void)linux_call(SYS_mmap, (long[6]){ (long)target, (long)new_bytes,
+        PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0 });
+    return false;
+}
+
+void *sys_lift(void *address, size_t bytes)
+{
+    if (sys_fails(SYS_LIFT))
+        return NULL;
+    const long result = linux_call(SYS_mremap, (long[6]){ (long)address,
+        (long)bytes, (long)bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP });
+    return linux_is_error(result) ? NULL : (void *)result;
 }
 
 /* -- facts -- */

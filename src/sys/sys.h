@@ -46,6 +46,10 @@ MUST_USE bool sys_resize(void *address, size_t old_bytes, size_t new_bytes);
 MUST_USE bool sys_move(void *address, size_t old_bytes, void *target,
     size_t new_bytes);
 
+/* Move the pages of a range to addresses of their own, where they are one
+ * mapping; the range itself stays, and reads as zero. NULL: refused. */
+MUST_USE void *sys_lift(void *address, size_t bytes);
+
 /* -- facts, each found when first asked for -- */
 
 size_t sys_page_bytes(void);
@@ -117,7 +121,7 @@ COLD NORETURN void panic(const char *what);
 
 enum sys_call {
     SYS_RESERVE, SYS_MAP, SYS_COMMIT, SYS_RELEASE, SYS_PURGE, SYS_RESIZE,
-    SYS_MOVE, SYS_THREAD_EXIT, SYS_CALL_KINDS
+    SYS_MOVE, SYS_LIFT, SYS_THREAD_EXIT, SYS_CALL_KINDS
 };
 
 /*

@@ -205,6 +205,8 @@ static int thread_without_heap(void *argument)
     sys_fault.from = 1;
     sys_fault.to = UINT64_MAX;
     sys_fault.kinds = 1u << SYS_RESERVE;
+    while (meta_take(64) != NULL)
+        continue;
     char *block = API(malloc)(50);
     CHILD_EXPECT(block != NULL);
     CHILD_EXPECT(thread.heap == NULL && thread.stage == THREAD_UNBORN);
