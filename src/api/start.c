@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * start - what happens when the library is loaded, and when the process ends
- * or forks.
+ * start - what happens when the library is loaded, and when the process ends.
  *
  * Owns     reading the options. Nothing here is needed to allocate: calls
  *          that come before the constructor find a heap that works, with the
@@ -11,7 +10,6 @@
 #include "api/api.h"
 
 #include "heap/heap.h"
-#include "sys/lock.h"
 
 
 struct options api_options;
@@ -37,17 +35,10 @@ static void start_read_options(void)
         panic("abort_conf: invalid MALLOC_CONF (see above)");
 }
 
-/* The child of fork: locks that vanished threads held are free. */
-static void start_in_child(void)
-{
-    lock_forget_all();
-}
-
 static __attribute__((constructor(101))) void start_load(void)
 {
     start_read_options();
     start_apply(&api_options);
-    sys_on_fork_child(start_in_child);
 }
 
 static __attribute__((destructor(101))) void start_unload(void)

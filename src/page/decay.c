@@ -37,6 +37,11 @@ void decay_note_useful(struct decay *decay, uint64_t now_ms)
     decay->lowered_ms = now_ms;
 }
 
+void decay_note_active(struct decay *decay, size_t active)
+{
+    decay->peak = max_size(decay->peak, active);            /* D2 */
+}
+
 void decay_advance(struct decay *decay, size_t active, uint64_t now_ms)
 {
     const uint64_t steps = (now_ms - decay->lowered_ms) / DECAY_STEP_MS;
@@ -49,7 +54,7 @@ void decay_advance(struct decay *decay, size_t active, uint64_t now_ms)
         }
         decay->lowered_ms += steps * DECAY_STEP_MS;
     }
-    decay->peak = max_size(decay->peak, active);            /* D2 */
+    decay_note_active(decay, active);
     decay->allowance = min_size(decay->allowance, decay->peak); /* D1 */
 }
 

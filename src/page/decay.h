@@ -53,6 +53,9 @@ void decay_note_fresh(struct decay *decay, size_t bytes, uint64_t now_ms);
 /* Dirty memory above the limit without allowance was put to use. */
 void decay_note_useful(struct decay *decay, uint64_t now_ms);
 
+/* Active memory is so much now. */
+void decay_note_active(struct decay *decay, size_t active);
+
 /* Active memory is so much now; let time pass. */
 void decay_advance(struct decay *decay, size_t active, uint64_t now_ms);
 

@@ -286,6 +286,12 @@ static bool pool_find(struct pool *pool, size_t slices, size_t step,
 /* Keep the sums after slices were taken of which `dirty` bytes were dirty. */
 static void pool_note_taken(struct pool *pool, size_t bytes, size_t dirty)
 {
+    /* A process that has given nothing back need not know the time. */
+    if (pool->dirty_bytes == 0 && pool->decay.purged == 0) {
+        pool->taken_bytes += bytes;
+        decay_note_active(&pool->decay, pool_active(pool));
+        return;
+    }
     const uint64_t now_ms = sys_now_ms();
     if (dirty > 0 && pool->dirty_bytes + pool->leased_bytes
         > decay_limit(&pool->decay, pool_active(pool))

@@ -11,6 +11,10 @@ enum { SPINS = 100 };
 
 static _Atomic uint32_t lock_generation;
 
+/* The fork handler is there. Not before a second thread is: a child of the
+ * only thread finds no lock held, and most processes never pay for it. */
+static _Atomic bool lock_minds_fork;
+
 #if ASHLAR_DEBUG
 /* Bit r: the thread holds a lock of rank r. */
 static THREAD_LOCAL uint32_t lock_held;
@@ -32,8 +36,18 @@ static void lock_note_taken(const struct lock *lock)
     LOCK_NOTE(lock_held |= 1u << lock->rank);
 }
 
+static COLD void lock_mind_fork(void)
+{
+    /* The flag first: the registration may allocate, and take locks. */
+    if (!exchange_relaxed(&lock_minds_fork, true))
+        sys_on_fork_child(lock_forget_all);
+}
+
 bool lock_try(struct lock *lock)
 {
+    if (UNLIKELY(!load_relaxed(&lock_minds_fork))
+        && !sys_single_threaded())
+        lock_mind_fork();
     const uint32_t generation = load_relaxed(&lock_generation);
     uint32_t word = load_relaxed(&lock->word);
     if (!lock_is_free(word, generation))

@@ -37,7 +37,8 @@ void lock_give(struct lock *lock);
 /* Take it if that needs no waiting. */
 MUST_USE bool lock_try(struct lock *lock);
 
-/* In the child of fork: nothing that was held is held any more. */
+/* In the child of fork: nothing that was held is held any more. Called by
+ * itself, from the moment that a lock is taken beside a second thread. */
 void lock_forget_all(void);
 
 #endif
