@@ -117,12 +117,13 @@ void alloc_give(void *pointer)
 
 /* -- resize -- */
 
-/* A new place, the contents copied, the old place given back. */
+/* A new place, the contents copied, the old place given back. What shrinks
+ * stays where it is if there is no memory to move it to. */
 static void *alloc_move(void *pointer, size_t old_bytes, size_t size)
 {
     void *moved = alloc_take(size);
     if (moved == NULL)
-        return NULL;
+        return size <= old_bytes ? pointer : NULL;
     memcpy(moved, pointer, min_size(old_bytes, size));
     alloc_give(pointer);
     return moved;

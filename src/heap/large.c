@@ -115,7 +115,8 @@ static void *large_resize_mapping(struct extent *extent, size_t bytes)
     map_clear(extent->start, 1);
     const bool changed = pool_remap(extent, bytes);
     map_set(extent->start, 1, OWNER_MAPPING, extent);
-    return changed ? extent->start : NULL;
+    /* A tail that the system will not take stays with the object. */
+    return changed || bytes < extent->bytes ? extent->start : NULL;
 }
 
 void *large_resize(struct extent *extent, size_t size)

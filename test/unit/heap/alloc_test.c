@@ -213,6 +213,40 @@ static void a_refused_resize_changes_nothing(void **state)
     child_passes(resize_without_memory, NULL);
 }
 
+/* With no memory at all, a block or object may still become smaller. */
+static int shrink_without_memory(void *argument)
+{
+    (void)argument;
+    static const size_t sizes[] = {
+        60000, 200 * KiB, 3 * MiB, 9 * MiB
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *bytes = API(malloc)(sizes[i]);
+        CHILD_EXPECT(bytes != NULL);
+        fill(bytes, 100);
+        sys_fault.calls = 0;
+        sys_fault.from = 1;
+        sys_fault.to = UINT64_MAX;
+        sys_fault.kinds = UINT32_MAX;
+        for (size_t size = sizes[i] / 2; size > 100; size /= 3) {
+            bytes = API(realloc)(bytes, size);
+            CHILD_EXPECT(bytes != NULL);
+            CHILD_EXPECT(API(malloc_usable_size)(bytes) >= size);
+        }
+        sys_fault.kinds = 0;
+        check(bytes, 100);
+        API(free)(bytes);
+        API(audit_all)();
+    }
+    return 0;
+}
+
+static void what_shrinks_needs_no_memory(void **state)
+{
+    (void)state;
+    child_passes(shrink_without_memory, NULL);
+}
+
 static void what_is_given_is_taken_again(void **state)
 {
     (void)state;
@@ -247,6 +281,7 @@ int main(void)
 #define AND_NOTHING_STAYS(test) cmocka_unit_test_teardown(test, end)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refused_resize_changes_nothing),
+        cmocka_unit_test(what_shrinks_needs_no_memory),
         AND_NOTHING_STAYS(the_size_chooses_the_kind),
         AND_NOTHING_STAYS(every_class_serves_its_last_size),
         AND_NOTHING_STAYS(a_size_that_cannot_be_is_refused),
