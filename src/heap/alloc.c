@@ -134,13 +134,13 @@ static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
 {
     void *pointer = extent->start;
     void *resized = large_resize(extent, size);
-    if (resized != NULL)
-        return resized;
-    if (extent->region == NULL && size >= LARGE_GROW_BYTES_MAX)
-        return NULL;
-    if (size > LARGE_GROW_BYTES_MAX)
-        return large_promote(thread_heap(), extent, size);
-    return alloc_move(pointer, old_bytes, size);
+    if (resized == NULL && extent->region != NULL
+        && size > LARGE_GROW_BYTES_MAX)
+        resized = large_promote(thread_heap(), extent, size);
+    /* A mapping that was refused for being one more may fit as a run. */
+    if (resized == NULL && size <= LARGE_RUN_BYTES_MAX)
+        resized = alloc_move(pointer, old_bytes, size);
+    return resized;
 }
 
 static void *alloc_resize_block(const struct slab *slab, void *pointer,
