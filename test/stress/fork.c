@@ -71,7 +71,9 @@ static void child_life(unsigned number)
         EXPECT_CONTENTS(own[i] + 1, size - sizeof *own[i], seed);
         mark(own[i], size * 2 > 2 * MIB ? size : size * 2, seed);
     }
-    if (number % 10 == 0) {
+    /* A thread's birth allocates from AddressSanitizer's own malloc, which
+     * hangs in a child if another thread was inside it at the fork. */
+    if (number % 10 == 0 && !SUBJECT_ASAN) {
         crew_add(&crew, child_thread, (void *)(uintptr_t)number);
         crew_add(&crew, child_thread, (void *)(uintptr_t)(number + 1));
     }
