@@ -6,15 +6,15 @@
 
 #include "heap/chill.h"
 #include "heap/heap.h"
+#include "table/option.h"
 
 /* The main arena's shared heap must be there when no memory is. */
 static struct heap arena_main_shared = {
     .arena = &arena_main, .owned = true,
 };
 
-/* The decay is what option.def says until the options have been read. */
 struct arena arena_main = {
-    .pool = POOL_INITIAL(1000),
+    .pool = POOL_INITIAL(OPTION_INIT_dirty_decay_ms),
     .heaps = &arena_main_shared,
     .heap_count = 1,
     .lock = { .rank = LOCK_shared },

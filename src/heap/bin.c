@@ -8,9 +8,6 @@
 #include "heap/heap.h"
 #include "heap/remote.h"
 
-/* Partial slabs looked at for the fullest; the others can drain meanwhile. */
-enum { BIN_CANDIDATES = 4 };
-
 /*
  * Large blocks are carved one at a time, so a program that frees and
  * allocates one over and over would refill every time. Every

@@ -22,6 +22,9 @@
 
 #include "heap/slab.h"
 
+/* Partial slabs looked at for the fullest; the others can drain meanwhile. */
+enum { BIN_CANDIDATES = 4 };
+
 struct bin {
     struct block *shelf;        /* blocks in hand, above SHELF_BYTES_MAX */
     struct slab *current;

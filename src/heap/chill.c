@@ -4,9 +4,6 @@
  */
 #include "heap/chill.h"
 
-/* Partial slabs of a class that stay warm; those that bin_choose() looks at. */
-enum { CHILL_WARM_SLABS = 4 };
-
 /* However many heaps share the limit, each may have so much. */
 #define CHILL_LIMIT_BYTES_MIN (1 * MiB)
 
@@ -68,7 +65,8 @@ void chill_if_due(struct heap *heap)
             / (size_t)load_relaxed(&heap->arena->heap_count));
     if (heap->loose_bytes <= heap->loose_limit)
         return;
-    chill_bins(heap, CHILL_WARM_SLABS);
+    /* What the next refill chooses from stays warm. */
+    chill_bins(heap, BIN_CANDIDATES);
     /* What is warm may alone be more: then not again at every event. */
     heap->loose_limit = max_size(heap->loose_limit, 2 * heap->loose_bytes);
 }

@@ -289,11 +289,6 @@ uint64_t sys_now_ms(void)
 
 extern char **environ;
 
-bool sys_environment_ready(void)
-{
-    return environ != NULL;
-}
-
 const char *sys_environment(const char *name)
 {
     if (environ == NULL || getauxval(AT_SECURE) != 0)

@@ -66,9 +66,6 @@ uint64_t sys_now_ms(void);
 /* A variable of the environment; NULL also in set-user-id programs. */
 const char *sys_environment(const char *name);
 
-/* The environment can be read already (not in the first calls of ld.so). */
-bool sys_environment_ready(void);
-
 /* -- threads and processes -- */
 
 /* Call back when the calling thread ends; false: no such call will come. */

@@ -18,6 +18,12 @@
 
 enum { MISUSE_ABORT, MISUSE_WARN, MISUSE_IGNORE };
 
+/* The default of each, where a constant is needed. */
+enum {
+#define OPTION(kind, name, init, low, high, about) OPTION_INIT_##name = (init),
+#include "table/option.def"
+};
+
 struct options {
 #define OPTION(kind, name, init, low, high, about) int64_t name;
 #include "table/option.def"
