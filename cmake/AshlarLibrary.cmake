@@ -41,6 +41,7 @@ target_compile_options(ashlar_objects PRIVATE ${ASHLAR_CORE_OPTIONS})
 target_compile_definitions(ashlar_objects PRIVATE
     ${ASHLAR_DEFINITIONS}
     ASHLAR_DEBUG=$<BOOL:${ASHLAR_DEBUG}>
+    ASHLAR_CHECKS=$<BOOL:${ASHLAR_CHECKS}>
     $<$<BOOL:${ASHLAR_PREFIX}>:ASHLAR_PREFIX=${ASHLAR_PREFIX}>)
 target_include_directories(ashlar_objects PRIVATE
     ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)

@@ -193,11 +193,19 @@ def misuse_page():
         for name, values, default, _ in option_rows(options)
         if name == "`on_misuse`"))
     said = paragraph(
-        f"A report is one line on stderr, `{form.group(1)}`, followed by the "
-        "size of the block where it is known.")
+        f"A report is one line, written to stderr at once: `{form.group(1)}`. "
+        "CALL is the function that noticed: `malloc` for any that takes a "
+        "list of free blocks over, `free` for `delete` and `free_sized` too. "
+        "OF WHAT is there where it is known: `block of 48 bytes in a slab of "
+        "this thread` (or of another thread, or of no thread), with the size "
+        "of the class; `large object of 303104 bytes in a run of slices` (or "
+        "in a mapping), in whole pages. `malloc_message`, if a program set "
+        "it, is then called with the same line.")
     which = paragraph(
-        "Which of these are noticed, and which not yet, is in "
-        "[LIMITS.md](LIMITS.md).")
+        "What is not noticed, or only with `hardening:1`, is in "
+        "[LIMITS.md](LIMITS.md). `size` is reported with `hardening:1` only. "
+        "There are no false reports: a block that merely looks as if it were "
+        "free is searched for on the lists of its slab first.")
     rows = [[f"`{name}`", f"`{message}`"] for name, message in table.rows]
     return page("Misuse", table, "misuse", said, then,
                 markdown_table(["name", "message"], rows), which)

@@ -20,7 +20,7 @@ packages_of() {
         echo cmake make gcc libc6-dev binutils ;;
     check)
         # compilers, checkers and unit tests
-        echo g++ clang libclang-rt-14-dev libcmocka-dev pkg-config python3
+        echo g++ clang libclang-rt-14-dev libcmocka-dev pkg-config spin python3
         echo valgrind strace procps util-linux
         # the real programs whose output is compared
         echo bash bc bison bzip2 coreutils diffutils findutils flex gawk git

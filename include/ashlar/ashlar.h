@@ -108,6 +108,13 @@ size_t ASHLAR_NAME(malloc_usable_size)(void *pointer) ASHLAR_NOTHROW;
  */
 int ASHLAR_NAME(malloc_trim)(size_t pad) ASHLAR_NOTHROW;
 
+/*
+ * Called, if not NULL, with each line that reports a misuse, before the process
+ * ends; cbopaque is NULL. It must not allocate. The line goes to stderr all the
+ * same. NULL at start. [jemalloc, where it replaces stderr]
+ */
+extern void (*ASHLAR_NAME(malloc_message))(void *cbopaque, const char *s);
+
 /* The version of the library at run time, as ASHLAR_VERSION_STRING. */
 const char *ASHLAR_NAME(ashlar_version)(void) ASHLAR_NOTHROW;
 

@@ -22,6 +22,7 @@
  */
 #define EXPORT_C(name) __typeof__(API(name)) api_##name;
 #define EXPORT_CXX(name)
+#define EXPORT_DATA(name)
 #include "table/export.def"
 
 /* The settings, read at start. */

@@ -52,8 +52,11 @@ void api_free(void *pointer)
 
 void api_free_sized(void *pointer, size_t size)
 {
-    (void)size;
-    api_free(pointer);
+    struct slab *event;
+    if (UNLIKELY(!fast_give(pointer, &event)))
+        alloc_give_sized(pointer, size);
+    else if (UNLIKELY(event != NULL))
+        thread_event(event);
 }
 
 void api_free_aligned_sized(void *pointer, size_t alignment,
@@ -147,7 +150,7 @@ size_t api_malloc_usable_size(void *pointer)
         return 0;
     const size_t bytes = heap_usable_bytes(pointer);
     if (UNLIKELY(bytes == 0))
-        heap_misuse("malloc_usable_size", pointer);
+        check_report("malloc_usable_size", pointer);
     return bytes;
 }
 
@@ -171,4 +174,5 @@ const char *api_ashlar_version(void)
     PUBLIC extern __typeof__(api_##name) API(name)        \
         __attribute__((alias("api_" #name)));
 #define EXPORT_CXX(name)
+#define EXPORT_DATA(name)
 #include "table/export.def"

@@ -21,7 +21,7 @@ static void report_line(struct text *text, const char *name, size_t value)
 /* Blocks of a class that are out, over all heaps. */
 static uint64_t report_blocks(unsigned cls, uint64_t *handed)
 {
-    uint64_t out = 0;
+    uint64_t out = -load_relaxed(&arena_main.folded[cls]);
     *handed = 0;
     /* pairs with arena_add_heap() */
     const struct heap *heap = load_acquire(&arena_main.heaps);
@@ -35,7 +35,7 @@ static uint64_t report_blocks(unsigned cls, uint64_t *handed)
 static void report_pool(struct text *text)
 {
     struct pool *pool = &arena_main.pool;
-    lock_take(&pool->lock);
+    pool_lock(pool);
     report_line(text, "  reserved bytes       ", pool->reserved_bytes);
     report_line(text, "  taken bytes          ", pool->taken_bytes);
     report_line(text, "  own mappings, bytes  ", pool->mapped_bytes);

@@ -10,12 +10,23 @@
 #include "api/api.h"
 
 #include "heap/heap.h"
+#include "heap/thread.h"
 
 
 struct options api_options;
 
+PUBLIC void (*API(malloc_message))(void *cbopaque, const char *s);
+
+static void start_tell(const char *line)
+{
+    if (API(malloc_message) != NULL)
+        API(malloc_message)(NULL, line);
+}
+
 static void start_apply(const struct options *options)
 {
+    sys_set_listener(start_tell);
+    thread_set_hardening(options->hardening != 0);
     pool_set_dirty_decay_ms(&arena_main.pool, options->dirty_decay_ms);
     sys_set_misuse_policy(options->on_misuse);
     if (options->stats_print)

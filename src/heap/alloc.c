@@ -6,7 +6,11 @@
 
 #include <string.h>
 
+#include "heap/check.h"
 #include "heap/fast.h"
+#include "heap/owner.h"
+#include "heap/proxy.h"
+#include "heap/reclaim.h"
 #include "heap/remote.h"
 
 /* A block stays where it is while it wastes at most a quarter. */
@@ -30,19 +34,46 @@ static void *alloc_refill(struct heap *heap, size_t size)
     struct block **shelf = size <= SHELF_BYTES_MAX
         ? &thread.shelf[shelf_of(size)] : &heap->bin[cls].shelf;
     ASSERT(*shelf == NULL);
+    thread_enter(heap);
     struct block *block = bin_refill(heap, cls);
+    thread_leave();
     if (UNLIKELY(block == NULL))
         return NULL;
     *shelf = block->next;
     return block;
 }
 
-/* The first call of a thread, or one that has no heap. */
+/* For a thread of the second tier: from its hands, which nobody else looks
+ * into, and where blocks keep their marks. */
+static void *alloc_hardened(struct heap *heap, size_t size)
+{
+    if (size > CLASS_BYTES_MAX)
+        return large_take(heap, (struct large_request){ size, 1, false });
+    /* Blocks of 8 bytes have no mark. */
+    const unsigned cls = class_of(max_size(size, sizeof(struct block)));
+    struct bin *bin = &heap->bin[cls];
+    thread_enter(heap);
+    struct block *block = bin->shelf;
+    if (block == NULL || !check_unmark(block, cls)) {
+        block = bin_refill(heap, cls);
+        check_mark_list(block);
+        if (block != NULL)
+            (void)!check_unmark(block, cls);
+    }
+    bin->shelf = block != NULL ? block->next : NULL;
+    thread_leave();
+    return block;
+}
+
+/* The first call of a thread, or one of the second tier, or one that has no
+ * heap. */
 static COLD void *alloc_first(size_t size)
 {
     /* A birth may allocate by itself: whatever it left in hand is used. */
-    if (thread_heap() != NULL)
-        return alloc_take(size);
+    struct heap *heap = thread_heap();
+    if (heap != NULL)
+        return heap->hardened ? alloc_hardened(heap, size)
+            : alloc_take(size);
     if (size > CLASS_BYTES_MAX)
         return large_take(NULL, (struct large_request){ size, 1, false });
     return arena_take_shared(&arena_main, class_of(size));
@@ -60,10 +91,27 @@ void *alloc_slow(size_t size)
     return alloc_refill(heap, size);
 }
 
+/* A second thread is being made, by this one, or was: pthread_create calls
+ * calloc. What is too much for one heap from now on becomes nobody's. */
+static COLD void alloc_note_second(struct heap *heap)
+{
+    heap->alone = false;
+    /* Now it costs nothing: the process still has one thread. */
+    if (sys_barrier_prepare())
+        return;
+    thread_enter(heap);
+    owner_shed_all(heap);
+    thread_leave();
+}
+
 void *alloc_zero(size_t size)
 {
     if (size > PTRDIFF_MAX)
         return NULL;
+    struct heap *heap = thread.own;
+    reclaim_check(&arena_main);
+    if (heap != NULL && UNLIKELY(heap->alone) && !sys_single_threaded())
+        alloc_note_second(heap);
     if (size > CLASS_BYTES_MAX)
         return large_take(thread_heap(),
             (struct large_request){ size, 1, true });
@@ -85,25 +133,77 @@ void *alloc_aligned(size_t align, size_t size)
 
 /* -- give -- */
 
+/* To a slab of the thread's own heap; false: it is not, or no longer. */
+static bool alloc_give_own(struct heap *mine, void *pointer)
+{
+    thread_enter(mine);
+    const struct map_entry entry = map_find(pointer);
+    const bool own = load_relaxed(map_owner(entry)) == (uintptr_t)mine
+        && (uintptr_t)pointer >> 48 == 0;
+    if (own) {
+        struct slab *slab = slab_of(load_relaxed(map_extent(entry)));
+        if (check_give(slab, "free", pointer))
+            thread_put(slab, pointer);
+    }
+    thread_leave();
+    return own;
+}
+
+static void alloc_give_block(struct slab *slab, void *pointer)
+{
+    struct heap *mine = thread.own;
+    reclaim_check(&arena_main);
+    if (!check_give_remote(slab, "free", pointer))
+        return;
+    /* Once the block is given the slab may be gone. */
+    struct heap *owner = slab_heap(slab);
+    const uint32_t bytes = class_bytes[slab->remote_cls];
+    if (mine != NULL)
+        thread_enter(mine);
+    const bool waits = remote_push(slab, pointer, mine);
+    thread_leave();
+    if (waits)
+        proxy_note(owner, pointer, bytes);
+}
+
 void alloc_give_slow(void *pointer)
 {
+    struct heap *mine = thread.own;
+    PREFETCH_WRITE(pointer);
+    if (mine != NULL && alloc_give_own(mine, pointer))
+        return;
+    thread_leave();
     if (pointer == NULL)
         return;
     const struct heap_place place = heap_find(pointer);
-    if (UNLIKELY(place.owner == MAP_NOBODY)) {
-        heap_misuse("free", pointer);
-        return;
+    if (UNLIKELY(place.owner == MAP_NOBODY))
+        check_report("free", pointer);
+    else if (heap_is_large(place))
+        large_give(mine, place.extent, pointer);
+    else
+        alloc_give_block(slab_of(place.extent), pointer);
+}
+
+/* Can the block have been asked for with this size? realloc lets one stay that
+ * wastes a quarter, and a large object of any length. */
+static bool alloc_fits(const void *pointer, size_t size)
+{
+    const struct heap_place place = heap_find(pointer);
+    const size_t bytes = heap_usable_bytes(pointer);
+    if (bytes == 0 || size > bytes)
+        return bytes == 0;
+    return heap_is_large(place)
+        || class_bytes[class_of(max_size(size, sizeof(struct block)))]
+            >= bytes - bytes / ALLOC_WASTE_SHARE;
+}
+
+void alloc_give_sized(void *pointer, size_t size)
+{
+    if (thread.own != NULL && thread.own->hardened) {
+        if (!alloc_fits(pointer, size))
+            check_report_as(MISUSE_size, "free", pointer);
     }
-    if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING) {
-        large_give(thread.heap, place.extent, pointer);
-        return;
-    }
-    struct slab *slab = slab_of(place.extent);
-    if (UNLIKELY(!slab_has_block_at(slab, pointer))) {
-        heap_misuse("free", pointer);
-        return;
-    }
-    remote_push(slab, pointer);
+    alloc_give_slow(pointer);
 }
 
 void alloc_give(void *pointer)
@@ -122,8 +222,12 @@ void alloc_give(void *pointer)
 static void *alloc_move(void *pointer, size_t old_bytes, size_t size)
 {
     void *moved = alloc_take(size);
-    if (moved == NULL)
-        return size <= old_bytes ? pointer : NULL;
+    if (moved == NULL) {
+        /* The second tier could not tell its size from a wrong one. */
+        const bool stays = size <= old_bytes
+            && !(thread.own != NULL && thread.own->hardened);
+        return stays ? pointer : NULL;
+    }
     memcpy(moved, pointer, min_size(old_bytes, size));
     alloc_give(pointer);
     return moved;
@@ -146,7 +250,11 @@ static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
 static void *alloc_resize_block(const struct slab *slab, void *pointer,
     size_t size)
 {
-    const size_t old_bytes = slab->block_bytes;
+    if (UNLIKELY(check_is_free(slab, pointer))) {
+        check_report_as(MISUSE_double_free, "realloc", pointer);
+        return NULL;
+    }
+    const size_t old_bytes = class_bytes[slab->remote_cls];
     if (size <= old_bytes && size >= old_bytes - old_bytes / ALLOC_WASTE_SHARE)
         return pointer;
     return alloc_move(pointer, old_bytes, size);
@@ -157,16 +265,15 @@ void *alloc_resize(void *pointer, size_t size)
     if (size > PTRDIFF_MAX)
         return NULL;
     const struct heap_place place = heap_find(pointer);
-    const bool large =
-        place.owner == OWNER_RUN || place.owner == OWNER_MAPPING;
+    const bool large = heap_is_large(place);
     if (LIKELY(place.owner != MAP_NOBODY && !large
-            && slab_has_block_at(slab_of(place.extent), pointer)))
+            && check_may_be_block(slab_of(place.extent), pointer)))
         return alloc_resize_block(slab_of(place.extent), pointer, size);
 
     const size_t old_bytes =
         large ? large_usable_bytes(place.extent, pointer) : 0;
     if (UNLIKELY(old_bytes == 0)) {
-        heap_misuse("realloc", pointer);
+        check_report("realloc", pointer);
         return NULL;
     }
     return alloc_resize_large(place.extent, old_bytes, size);

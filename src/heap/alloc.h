@@ -26,8 +26,12 @@ void *alloc_aligned(size_t align, size_t size);
  * to the smaller size come along. NULL: no memory, the old one stays. */
 void *alloc_resize(void *pointer, size_t size);
 
-/* Free what is not a block of the calling thread's own heap. */
+/* Free what the fast path did not, and has entered for. */
 void alloc_give_slow(void *pointer);
+
+/* The same; for a thread of the second tier size is what was asked for, or it
+ * is reported. */
+void alloc_give_sized(void *pointer, size_t size);
 
 /* Free anything. */
 void alloc_give(void *pointer);

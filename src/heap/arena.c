@@ -6,11 +6,15 @@
 
 #include "heap/chill.h"
 #include "heap/heap.h"
+#include "heap/owner.h"
+#include "heap/reclaim.h"
+#include "heap/remote.h"
+#include "heap/thread.h"
 #include "table/option.h"
 
 /* The main arena's shared heap must be there when no memory is. */
 static struct heap arena_main_shared = {
-    .arena = &arena_main, .owned = true,
+    .arena = &arena_main,
 };
 
 struct arena arena_main = {
@@ -33,6 +37,7 @@ void arena_add_heap(struct arena *arena, struct heap *heap)
 
 void *arena_take_shared(struct arena *arena, unsigned cls)
 {
+    reclaim_check(arena);
     lock_take(&arena->lock);
     struct bin *bin = &arena->shared->bin[cls];
     struct block *block = bin->shelf;
@@ -41,7 +46,15 @@ void *arena_take_shared(struct arena *arena, unsigned cls)
     if (block != NULL)
         bin->shelf = block->next;
     lock_give(&arena->lock);
+    arena_tick(arena);
     return block;
+}
+
+void arena_drain_shared(struct arena *arena)
+{
+    lock_take(&arena->lock);
+    (void)remote_drain(arena->shared);
+    lock_give(&arena->lock);
 }
 
 static void arena_each_kept(struct arena *arena,
@@ -62,17 +75,21 @@ struct extent *arena_take(struct arena *arena, size_t slices, size_t step)
     return pool_take(&arena->pool, slices, step);
 }
 
-/* What was freed into heaps whose owners have gone. */
-static void arena_tidy_orphans(struct arena *arena)
+/* Heaps whose threads have ended without a word. */
+static void arena_reap(struct arena *arena)
 {
     /* pairs with arena_add_heap() */
     struct heap *heap = load_acquire(&arena->heaps);
     for (; heap != NULL; heap = heap->next) {
-        if (load_relaxed(&heap->pending) != NULL && heap_claim(heap)) {
-            heap_tidy(heap);
-            chill_all(heap);
-            heap_release(heap);
+        /* A proxy may be at work there. */
+        if (load_relaxed(&heap->pending) == HEAP_ORPHAN
+            || !lock_try(&heap->proxy))
+            continue;
+        if (life_lost(&heap->life)) {
+            reclaim_hands(heap);
+            heap_orphan(heap);
         }
+        lock_give(&heap->proxy);
     }
 }
 
@@ -84,7 +101,7 @@ void arena_tick(struct arena *arena)
     if (decay_ms < 0 || now_ms - swept_ms < (uint64_t)decay_ms
         || !cas_relaxed(&arena->swept_ms, &swept_ms, now_ms))
         return;
-    arena_tidy_orphans(arena);
+    arena_reap(arena);
     arena_each_kept(arena, kept_sweep);
     (void)!pool_lease(&arena->pool, 0, 0);
 }
@@ -93,27 +110,18 @@ void arena_tick(struct arena *arena)
 static void arena_tidy_shared(struct arena *arena)
 {
     lock_take(&arena->lock);
-    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        struct bin *bin = &arena->shared->bin[cls];
-        struct block *block = bin->shelf;
-        bin->shelf = NULL;
-        while (block != NULL) {
-            struct block *next = block->next;
-            bin->handed--;
-            bin->folded--;
-            slab_put(slab_of(heap_find(block).extent), block);
-            block = next;
-        }
-    }
+    heap_give_hands(arena->shared);
     heap_tidy(arena->shared);
     chill_all(arena->shared);
+    owner_chill_all(arena->shared);
     lock_give(&arena->lock);
 }
 
 void arena_purge(struct arena *arena)
 {
+    reclaim_check(arena);
     arena_tidy_shared(arena);
-    arena_tidy_orphans(arena);
+    arena_reap(arena);
     arena_each_kept(arena, kept_empty);
     pool_purge(&arena->pool);
 }
@@ -127,8 +135,9 @@ static void arena_audit_extent(struct extent *extent)
         load_relaxed(map_owner(map_find(extent->start)));
     if (state == EXTENT_SLAB) {
         struct slab *slab = slab_of(extent);
-        CHECK(owner == (uintptr_t)slab->heap);              /* M1 */
-        CHECK(slab->heap->arena->pool.regions != NULL);     /* H2 */
+        CHECK(owner == (remote_is_unowned(slab) ? OWNER_SHARED
+            : (uintptr_t)slab_heap(slab)));                 /* M1 */
+        CHECK(slab_heap(slab)->arena->pool.regions != NULL);    /* H2 */
         slab_audit(slab);
     } else if (state == EXTENT_LARGE || state == EXTENT_KEPT) {
         /* What was a slab is nobody's until it is a slab again. */
@@ -147,34 +156,51 @@ static void arena_audit_region(struct region *region)
     }
 }
 
-/* How much of a bin is loose (chill.h). */
-static size_t arena_audit_bin(const struct bin *bin)
+/* What a bin adds to the sums of its heap. */
+struct arena_sums {
+    size_t loose;
+    size_t aside;
+};
+
+static void arena_audit_bin(const struct bin *bin, struct arena_sums *sums)
 {
-    size_t loose = 0;
     if (bin->current != NULL)
         CHECK(bin->current->place == SLAB_CURRENT);         /* B1 */
-    for (const struct slab *at = bin->partial; at; at = at->next)
-        CHECK(at->place == SLAB_PARTIAL);                   /* B1 */
-    for (const struct slab *at = bin->cold; at; at = at->next)
-        CHECK(at->place == SLAB_COLD);                      /* B1 */
-    for (const struct slab *at = bin->partial; at; at = at->next)
-        loose += chill_bytes(at);
-    return loose;
+    for (int place = 0; place < SLAB_LISTS; place++) {
+        for (const struct slab *at = bin->list[place].first; at != NULL;
+             at = at->next) {
+            CHECK(at->place == place);                      /* B1 */
+            CHECK(!remote_is_unowned(at));
+            sums->aside += slab_bytes(at);
+            sums->loose += chill_bytes(at);
+        }
+    }
+}
+
+static void arena_audit_heap(const struct arena *arena,
+    const struct heap *heap)
+{
+    CHECK(heap->arena == arena);                            /* A1 H2 */
+    CHECK((uintptr_t)heap % CACHE_LINE_BYTES == 0);         /* H1 */
+    struct arena_sums sums = { 0, 0 };
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
+        arena_audit_bin(&heap->bin[cls], &sums);
+    CHECK(sums.loose == heap->loose_bytes);                 /* L1 */
+    CHECK(sums.aside == heap->aside_bytes);                 /* H3 */
+    if (load_relaxed(&heap->pending) == HEAP_ORPHAN)
+        CHECK(sums.aside == 0);                             /* H4 */
 }
 
 void arena_audit(struct arena *arena)
 {
+    reclaim_check(arena);
+    if (thread.own != NULL && thread.own->survived)
+        reclaim_own(thread.own);
     pool_audit(&arena->pool);
     for (struct region *r = arena->pool.regions; r; r = r->next)
         arena_audit_region(r);
     /* pairs with arena_add_heap() */
-    for (struct heap *heap = load_acquire(&arena->heaps); heap != NULL;
-         heap = heap->next) {
-        CHECK(heap->arena == arena);                        /* A1 H2 */
-        CHECK((uintptr_t)heap % CACHE_LINE_BYTES == 0);     /* H1 */
-        size_t loose = 0;
-        for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
-            loose += arena_audit_bin(&heap->bin[cls]);
-        CHECK(loose == heap->loose_bytes);                  /* L1 */
-    }
+    const struct heap *heap = load_acquire(&arena->heaps);
+    for (; heap != NULL; heap = heap->next)
+        arena_audit_heap(arena, heap);
 }

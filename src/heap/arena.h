@@ -28,6 +28,9 @@ struct arena {
     _Atomic int heap_count;
     _Atomic int orphans;        /* heaps without owner, about */
     _Atomic uint64_t swept_ms;
+    _Atomic int64_t loose_bytes;        /* in slabs that nobody owns, about */
+    _Atomic uint64_t folded[CLASS_COUNT];   /* frees by threads without heap */
+    _Atomic uint32_t generation;        /* of the process, when last mended */
 
     /* under lock shared */
     struct lock lock;
@@ -46,6 +49,9 @@ MUST_USE struct extent *arena_take(struct arena *arena, size_t slices,
 
 /* One block of a class from the shared heap; NULL: no memory. */
 MUST_USE void *arena_take_shared(struct arena *arena, unsigned cls);
+
+/* Somebody has announced a slab to the shared heap, whose owner is a lock. */
+void arena_drain_shared(struct arena *arena);
 
 /* What time asks for: kept runs of heaps that sleep go back to the pool. */
 void arena_tick(struct arena *arena);

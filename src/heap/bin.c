@@ -6,6 +6,7 @@
 
 #include "heap/chill.h"
 #include "heap/heap.h"
+#include "heap/owner.h"
 #include "heap/remote.h"
 
 /*
@@ -16,37 +17,29 @@
  */
 enum { BIN_IN_HAND = 4, BIN_SHORT_REFILLS = 16 };
 
-static struct slab **bin_head(struct bin *bin, const struct slab *slab)
-{
-    return slab->place == SLAB_PARTIAL ? &bin->partial : &bin->cold;
-}
+/* Refills, of the quick kind too, between two looks at what others freed. */
+enum { BIN_REFILLS = 16 };
 
 void bin_list(struct bin *bin, struct slab *slab)
 {
-    ASSERT(slab->place == SLAB_FULL);
     slab->place = slab_place_for(slab);
-    if (slab->place == SLAB_FULL)
-        return;
-    struct slab **head = bin_head(bin, slab);
+    struct slab_list *list = &bin->list[slab->place];
     slab->prev = NULL;
-    slab->next = *head;
-    if (*head != NULL)
-        (*head)->prev = slab;
-    *head = slab;
+    slab->next = list->first;
+    *(slab->next ? &slab->next->prev : &list->last) = slab;
+    list->first = slab;
+    slab_heap(slab)->aside_bytes += slab_bytes(slab);
     chill_count(slab);
 }
 
 void bin_unlist(struct bin *bin, struct slab *slab)
 {
-    if (slab->place == SLAB_FULL)
-        return;
-    struct slab **head = bin_head(bin, slab);
-    *(slab->prev ? &slab->prev->next : head) = slab->next;
-    if (slab->next != NULL)
-        slab->next->prev = slab->prev;
+    struct slab_list *list = &bin->list[slab->place];
+    *(slab->prev ? &slab->prev->next : &list->first) = slab->next;
+    *(slab->next ? &slab->next->prev : &list->last) = slab->prev;
     slab->next = NULL;
     slab->prev = NULL;
-    slab->place = SLAB_FULL;
+    slab_heap(slab)->aside_bytes -= slab_bytes(slab);
     chill_uncount(slab);
 }
 
@@ -75,11 +68,12 @@ static struct slab *bin_fullest(struct slab *first)
     return best;
 }
 
-/* The fullest of the first few partial slabs becomes the current one. */
+/* The fullest of the first few partial slabs, or cold ones, in hand. */
 static struct slab *bin_choose(struct bin *bin)
 {
-    struct slab *best =
-        bin_fullest(bin->partial != NULL ? bin->partial : bin->cold);
+    struct slab *partial = bin->list[SLAB_PARTIAL].first;
+    struct slab *best = bin_fullest(
+        partial != NULL ? partial : bin->list[SLAB_COLD].first);
     if (best != NULL) {
         bin_unlist(bin, best);
         best->place = SLAB_CURRENT;
@@ -88,15 +82,22 @@ static struct slab *bin_choose(struct bin *bin)
     return best;
 }
 
+/* The next slab to hand out from, in the order of bin.h. */
+static struct slab *bin_next(struct heap *heap, unsigned cls)
+{
+    struct slab *slab = bin_choose(&heap->bin[cls]);
+    if (slab == NULL)
+        slab = owner_adopt(heap, cls);
+    return slab != NULL ? slab : slab_open(heap, cls);
+}
+
 static void bin_leave_current(struct bin *bin)
 {
     struct slab *slab = bin->current;
     if (slab == NULL)
         return;
-    ASSERT(slab->freed == NULL);
-    ASSERT(slab->segments == 0);
-    slab_demote(slab);
     bin->current = NULL;
+    slab_demote(slab);
 }
 
 /* From the current slab, as it is. */
@@ -146,17 +147,24 @@ static NOINLINE struct block *bin_refill_slow(struct heap *heap,
     if (list != NULL)
         return list;
 
-    bin_leave_current(bin);
-    bin->current = bin_choose(bin);
-    if (bin->current != NULL)
+    /* A listed slab may have been filled before we came. */
+    while (list == NULL) {
+        bin_leave_current(bin);
+        bin->current = bin_next(heap, cls);
+        if (bin->current == NULL)
+            return NULL;
         list = bin_take(bin);
-    else
-        bin->current = slab_open(heap, cls);
-    return list != NULL ? list : bin_carve(bin);
+        if (list == NULL)
+            list = bin_carve(bin);
+    }
+    return list;
 }
 
 struct block *bin_refill(struct heap *heap, unsigned cls)
 {
+    /* A class that never needs more leads here only. */
+    if (UNLIKELY(++heap->refills % BIN_REFILLS == 0))
+        (void)remote_drain(heap);
     struct block *list = bin_take(&heap->bin[cls]);
     return LIKELY(list != NULL) ? list : bin_refill_slow(heap, cls);
 }

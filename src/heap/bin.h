@@ -8,10 +8,9 @@
  *
  * A refill takes, in this order: what was freed into the current slab, what
  * other threads freed, fresh blocks, the fullest of a few partial slabs, the
- * same of cold ones, a new slab.
+ * same of cold ones, a listed slab that nobody owns, a new slab.
  *
- * Holds    B1  current is CURRENT; every slab on partial is PARTIAL, every one
- *              on cold is COLD
+ * Holds    B1  current is CURRENT; every slab on list[place] is of that place
  *          B2  handed - folded is the number of blocks out, with those in
  *              hand, and those freed but not yet folded
  *
@@ -25,11 +24,16 @@
 /* Partial slabs looked at for the fullest; the others can drain meanwhile. */
 enum { BIN_CANDIDATES = 4 };
 
+/* The latest first. */
+struct slab_list {
+    struct slab *first;
+    struct slab *last;
+};
+
 struct bin {
     struct block *shelf;        /* blocks in hand, above SHELF_BYTES_MAX */
     struct slab *current;
-    struct slab *partial;
-    struct slab *cold;
+    struct slab_list list[SLAB_LISTS];      /* by enum slab_place */
     uint64_t handed;            /* blocks ever handed out */
     uint64_t folded;            /* frees ever counted */
     uint32_t short_refills;
@@ -38,11 +42,8 @@ struct bin {
 /* A list of blocks of the class, one at least; NULL: no memory. */
 MUST_USE struct block *bin_refill(struct heap *heap, unsigned cls);
 
-/* Put a slab that is not the current one where it belongs (S5): among the
- * partial or the cold ones, or on no list. It is on none. */
+/* Put a slab that is on no list where it belongs (S5), or take it off. */
 void bin_list(struct bin *bin, struct slab *slab);
-
-/* Off whatever list it is on; then it is as if FULL. */
 void bin_unlist(struct bin *bin, struct slab *slab);
 
 /* Let go of the current slab: closed if nothing of it is out, else as full or

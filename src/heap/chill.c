@@ -7,11 +7,6 @@
 /* However many heaps share the limit, each may have so much. */
 #define CHILL_LIMIT_BYTES_MIN (1 * MiB)
 
-static bool chill_applies(unsigned cls)
-{
-    return class_blocks[cls] <= SLAB_COLD_BLOCKS_MAX;
-}
-
 size_t chill_bytes(const struct slab *slab)
 {
     return chill_applies(slab->cls) ? slab_loose_bytes(slab) : 0;
@@ -19,18 +14,18 @@ size_t chill_bytes(const struct slab *slab)
 
 void chill_count(const struct slab *slab)
 {
-    slab->heap->loose_bytes += chill_bytes(slab);
+    slab_heap(slab)->loose_bytes += chill_bytes(slab);
 }
 
 void chill_uncount(const struct slab *slab)
 {
-    slab->heap->loose_bytes -= chill_bytes(slab);
+    slab_heap(slab)->loose_bytes -= chill_bytes(slab);
 }
 
 /* All partial slabs of a bin behind the first `warm`; the bytes purged. */
 static size_t chill_bin(struct bin *bin, int warm)
 {
-    struct slab *slab = bin->partial;
+    struct slab *slab = bin->list[SLAB_PARTIAL].first;
     for (int i = 0; i < warm && slab != NULL; i++)
         slab = slab->next;
     size_t purged = 0;
@@ -48,7 +43,7 @@ static void chill_bins(struct heap *heap, int warm)
 {
     size_t purged = 0;
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        if (chill_applies(cls) && heap->bin[cls].partial != NULL)
+        if (chill_applies(cls))
             purged += chill_bin(&heap->bin[cls], warm);
     }
     if (purged > 0)

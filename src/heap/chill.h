@@ -24,6 +24,12 @@
 
 #include "heap/heap.h"
 
+/* Is it one of those classes? */
+static inline bool chill_applies(unsigned cls)
+{
+    return class_blocks[cls] <= SLAB_COLD_BLOCKS_MAX;
+}
+
 /* The loose bytes of a slab; 0 if its class is left alone. */
 size_t chill_bytes(const struct slab *slab);
 

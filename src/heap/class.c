@@ -37,9 +37,20 @@ const uint8_t class_slices[CLASS_COUNT] = {
 #include "table/size_class.def"
 };
 
-const uint64_t class_inverse[CLASS_COUNT] = {
+/* A little more than 2^64 / bytes, so that a multiple's product is small but
+ * tells the index; and odd, so that it is not small either where bits above the
+ * 48th are set. */
+#define FACTOR(bytes) \
+    ((UINT64_MAX / (bytes) + 1) | 1)
+
+const uint64_t class_factor[CLASS_COUNT] = {
+#define CLASS(bytes, slices, blocks, segment, tail, inside) FACTOR(bytes),
+#include "table/size_class.def"
+};
+
+const uint64_t class_step[CLASS_COUNT] = {
 #define CLASS(bytes, slices, blocks, segment, tail, inside) \
-    (((uint64_t)1 << CLASS_INVERSE_LOG2) + (bytes) - 1) / (bytes),
+    FACTOR(bytes) * (bytes),
 #include "table/size_class.def"
 };
 

@@ -36,10 +36,14 @@ extern const uint16_t class_blocks[CLASS_COUNT];
 extern const uint16_t class_segment[CLASS_COUNT];
 extern const uint8_t class_slices[CLASS_COUNT];
 
-/* 2^40 / bytes, rounded up: offset * class_inverse >> 40 == offset / bytes for
- * every offset in a slab (class_test.c tries them all). */
-enum { CLASS_INVERSE_LOG2 = 40 };
-extern const uint64_t class_inverse[CLASS_COUNT];
+/*
+ * Is an offset a multiple of the block size, and below a number of blocks? Both
+ * by one multiplication: offset * class_factor, modulo 2^64, is the index *
+ * class_step for multiples, and more than that of any index for others
+ * (class_test.c tries them all).
+ */
+extern const uint64_t class_factor[CLASS_COUNT];
+extern const uint64_t class_step[CLASS_COUNT];
 
 /* size in (CLASS_LINEAR_BYTES, CLASS_BYTES_MAX]. */
 static ALWAYS_INLINE unsigned class_of_spaced(size_t size)

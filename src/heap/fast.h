@@ -18,6 +18,7 @@
 #define HEAP_FAST_H
 
 #include "heap/alloc.h"
+#include "heap/check.h"
 #include "heap/thread.h"
 
 /* Up to SHELF_BYTES_MAX bytes. */
@@ -63,20 +64,41 @@ static ALWAYS_INLINE void *fast_take_run(size_t size)
 
 /*
  * A block of the calling thread's own heap goes back to its slab. NULL,
- * foreign, large, remote and unowned pointers, and every pointer while the
- * thread has no heap, say no. true with *slab set: the caller must call
- * thread_event().
+ * foreign, large, remote and unowned pointers, those that are no block or look
+ * as if free already, blocks of 8 bytes, which have no mark, and every pointer
+ * while the thread has no heap, say no. true with *event set: the caller must
+ * call thread_event(). Unless all is done, the thread stays entered.
  */
 static ALWAYS_INLINE bool fast_give(void *pointer, struct slab **event)
 {
-    const struct map_entry entry = map_find(pointer);
+    thread.busy = true;
+    COMPILER_BARRIER();
+    struct map_entry entry = map_find(pointer);
     if (UNLIKELY(load_relaxed(map_owner(entry)) != thread.self))
         return false;
+    /* Two loads with an index are an instruction less than an address. */
+    OPAQUE(entry.index);
     struct slab *slab = slab_of(load_relaxed(map_extent(entry)));
     struct block *block = pointer;
+    if (ASHLAR_CHECKS) {
+        const uint64_t scaled = slab_scaled(slab, pointer);
+        if (UNLIKELY(scaled >= slab->limit))
+            return false;
+        const uint64_t mark = scaled ^ slab->key;
+        if (UNLIKELY(block->mark == mark))
+            return false;
+        block->mark = mark;
+    }
     block->next = slab->freed;
+    /* Whoever finds the block on the list finds its link. */
+    COMPILER_BARRIER();
     slab->freed = block;
-    *event = UNLIKELY(--slab->countdown == 0) ? slab : NULL;
+    if (UNLIKELY(--slab->countdown == 0)) {
+        *event = slab;
+        return true;
+    }
+    *event = NULL;
+    thread_leave();
     return true;
 }
 

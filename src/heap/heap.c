@@ -4,33 +4,48 @@
  */
 #include "heap/heap.h"
 
+#include "heap/check.h"
 #include "heap/chill.h"
+#include "heap/owner.h"
+#include "heap/reclaim.h"
 #include "heap/remote.h"
+
+/* What a thread's heap may keep for the next thread. */
+#define HEAP_LEFT_BYTES (1 * MiB)
 
 /* Slow refills between two looks at what time asks for. */
 enum { HEAP_VISITS = 64 };
 
+/* -- owners -- */
+
 bool heap_claim(struct heap *heap)
 {
-    bool owned = false;
+    uintptr_t pending = HEAP_ORPHAN;
     /* pairs with heap_release() */
-    if (load_relaxed(&heap->owned)
-        || !cas_acquire(&heap->owned, &owned, true))
+    if (load_relaxed(&heap->pending) != HEAP_ORPHAN
+        || !cas_acquire(&heap->pending, &pending, 0))
         return false;
+    store_relaxed(&heap->generation, fork_generation());
     add_relaxed(&heap->arena->orphans, -1);
     return true;
 }
 
-void heap_release(struct heap *heap)
+/* Be its owner no longer; false: somebody has announced a slab. */
+static bool heap_release(struct heap *heap)
 {
+    uintptr_t pending = 0;
     /* pairs with heap_claim() */
-    store_release(&heap->owned, false);
+    while (!cas_release(&heap->pending, &pending, HEAP_ORPHAN)) {
+        if (pending != 0)
+            return false;
+    }
     add_relaxed(&heap->arena->orphans, 1);
+    return true;
 }
 
 static struct heap *heap_claim_orphan(struct arena *arena)
 {
-    if (load_relaxed(&arena->orphans) == 0)
+    if (load_relaxed(&arena->orphans) <= 0)
         return NULL;
     /* pairs with arena_add_heap() */
     struct heap *heap = load_acquire(&arena->heaps);
@@ -49,32 +64,99 @@ struct heap *heap_adopt(struct arena *arena)
         return NULL;
     heap->arena = arena;
     heap->page_mask = (uint32_t)(sys_page_bytes() - 1);
-    store_relaxed(&heap->owned, true);
+    heap->alone = sys_single_threaded();
+    store_relaxed(&heap->generation, fork_generation());
     arena_add_heap(arena, heap);
     return heap;
 }
 
-void heap_tidy(struct heap *heap)
+bool heap_is_shared(const struct heap *heap)
 {
+    return heap == heap->arena->shared;
+}
+
+uint64_t heap_next_key(struct heap *heap)
+{
+    if (UNLIKELY(heap->key == 0))
+        heap->key = sys_secret() ^ (uintptr_t)heap << 16;
+    /* An odd step comes by every value. */
+    heap->key += 0x9e3779b97f4a7c15;
+    return heap->key;
+}
+
+/* -- tidying -- */
+
+void heap_give_list(struct heap *heap, struct block *list)
+{
+    while (list != NULL) {
+        struct block *next = list->next;
+        const struct heap_place place = heap_find(list);
+        struct slab *slab = slab_of(place.extent);
+        heap->bin[slab->remote_cls].handed--;
+        heap->bin[slab->remote_cls].folded--;
+        if (place.owner == (uintptr_t)heap)
+            slab_put(slab, list);
+        else if (check_give_remote(slab, "malloc", list))
+            (void)remote_push(slab, list, NULL);
+        list = next;
+    }
+}
+
+void heap_give_hands(struct heap *heap)
+{
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        struct block *list = heap->bin[cls].shelf;
+        heap->bin[cls].shelf = NULL;
+        heap_give_list(heap, list);
+    }
+}
+
+static void heap_settle(struct heap *heap)
+{
+    if (UNLIKELY(heap->survived))
+        reclaim_own(heap);
     (void)remote_drain(heap);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         bin_settle(&heap->bin[cls]);
+}
+
+void heap_tidy(struct heap *heap)
+{
+    heap_settle(heap);
     kept_empty_hand(&heap->kept);
     kept_empty(&heap->kept, &heap->arena->pool);
 }
 
 void heap_orphan(struct heap *heap)
 {
-    heap_tidy(heap);
-    chill_all(heap);
-    heap_release(heap);
+    kept_spill_hand(&heap->kept);
+    do {
+        heap_settle(heap);
+        chill_if_due(heap);
+        owner_leave(heap);
+        /* Short chains stay: anybody can take them, and the next owner will. */
+        if (heap->kept.chain_bytes > HEAP_LEFT_BYTES)
+            kept_empty(&heap->kept, &heap->arena->pool);
+    } while (!heap_release(heap));
 }
 
 void heap_visit(struct heap *heap)
 {
-    if (++heap->visits % HEAP_VISITS == 0)
+    heap->visits++;
+    /* Of the shared heap the lock is held, under which none of this may be
+     * done. */
+    if (heap_is_shared(heap))
+        return;
+    reclaim_check(heap->arena);
+    if (UNLIKELY(load_relaxed(&heap->generation) != fork_generation()))
+        reclaim_survive(heap);
+    if (UNLIKELY(heap->survived))
+        reclaim_own(heap);
+    if (heap->visits % HEAP_VISITS == 0)
         arena_tick(heap->arena);
 }
+
+/* -- asking -- */
 
 struct heap_place heap_find(const void *pointer)
 {
@@ -84,6 +166,8 @@ struct heap_place heap_find(const void *pointer)
         return place;
     const struct map_entry entry = map_find(pointer);
     place.owner = load_relaxed(map_owner(entry));
+    if (place.owner == OWNER_GONE)
+        place.owner = MAP_NOBODY;
     if (place.owner != MAP_NOBODY)
         place.extent = load_relaxed(map_extent(entry));
     return place;
@@ -94,23 +178,9 @@ size_t heap_usable_bytes(const void *pointer)
     const struct heap_place place = heap_find(pointer);
     if (place.owner == MAP_NOBODY)
         return 0;
-    if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING)
+    if (heap_is_large(place))
         return large_usable_bytes(place.extent, pointer);
     const struct slab *slab = slab_of(place.extent);
-    return slab_has_block_at(slab, pointer) ? slab->block_bytes : 0;
-}
-
-void heap_misuse(const char *call, const void *pointer)
-{
-    const struct heap_place place = heap_find(pointer);
-    struct misuse_report report = { MISUSE_foreign, call, pointer, 0 };
-    if (place.owner == OWNER_RUN || place.owner == OWNER_MAPPING) {
-        report.block_bytes = place.extent->bytes;
-        report.what = pointer == place.extent->start ? MISUSE_double_free
-            : MISUSE_interior;
-    } else if (place.owner != MAP_NOBODY) {
-        report.block_bytes = slab_of(place.extent)->block_bytes;
-        report.what = MISUSE_interior;
-    }
-    misuse(report);
+    return check_may_be_block(slab, pointer)
+        ? class_bytes[slab->remote_cls] : 0;
 }

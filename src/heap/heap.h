@@ -16,6 +16,8 @@
  * Holds    H1  a heap is aligned to a cache line; owner words that are no
  *              heap are not
  *          H2  a heap serves exactly one arena
+ *          H3  aside_bytes is the sum over the slabs on its bins' lists
+ *          H4  at a quiet point an orphan owns no slab
  *
  * Tests    test/unit/heap/heap_test.c
  */
@@ -27,23 +29,49 @@
 #include "heap/kept.h"
 #include "heap/large.h"
 
+/* A thread's shelves, see thread.h. */
+enum { HEAP_HANDS = 33 };
+
+/* What a heap's pending word says when nobody owns the heap. */
+#define HEAP_ORPHAN ((uintptr_t)1)
+
 struct heap {
     /* fixed at birth */
     CACHE_ALIGNED struct arena *arena;
     struct heap *next;          /* in the arena */
 
     /* the owner's alone */
-    uint32_t visits;
+    uint32_t visits;            /* slow refills */
+    uint32_t refills;
     uint32_t closes;            /* slabs closed since the last slow refill */
     uint32_t page_mask;         /* fixed at birth: the page size, less 1 */
+    bool alone;                 /* no second thread was seen yet */
+    bool hardened;              /* its owner is of the second tier */
+    uint64_t key;               /* of the latest slab's marks */
     size_t loose_bytes;         /* chill.h */
     size_t loose_limit;
+    size_t aside_bytes;         /* slabs owned, but for the current ones */
+    size_t aside_low;           /* below this, slabs are taken back */
     struct bin bin[CLASS_COUNT];
     struct kept kept;
 
+    bool survived;              /* a fork, and reclaim_own() is due */
+    bool torn;                  /* a proxy vanished in it: to be taken apart */
+
+    /* the owner writes, others read */
+    struct thread *_Atomic thread;  /* whose blocks in hand; NULL: nobody's */
+
+    /* reclaim.c's: what a vanished owner had in hand */
+    struct block *hands[HEAP_HANDS];
+
     /* any thread, atomically */
-    CACHE_ALIGNED struct slab *_Atomic pending;
-    _Atomic bool owned;         /* by a living thread */
+    CACHE_ALIGNED _Atomic uintptr_t pending;    /* remote.h */
+    _Atomic size_t disowned_bytes;      /* slabs disowned, and not yet taken */
+    _Atomic uint32_t generation;        /* of its owner's process */
+    struct sys_life life;               /* of its owner */
+    struct lock proxy;                  /* rank 0; proxy.h */
+
+    _Atomic size_t waiting_bytes;       /* freed by others, about; proxy.h */
 };
 
 /* A heap of the arena for a new owner: one that a dead thread left, or a new
@@ -53,11 +81,20 @@ MUST_USE struct heap *heap_adopt(struct arena *arena);
 /* Become the owner of a heap that has none; false: it has one. */
 MUST_USE bool heap_claim(struct heap *heap);
 
-/* Be its owner no longer. */
-void heap_release(struct heap *heap);
-
-/* The owner leaves: nothing is in hand any more, the next may adopt it. */
+/* The owner leaves: its slabs become nobody's, the next may adopt it. */
 void heap_orphan(struct heap *heap);
+
+/* The arena's shared heap, which its lock owns? */
+bool heap_is_shared(const struct heap *heap);
+
+/* The key of a new slab's marks: another one each time. */
+uint64_t heap_next_key(struct heap *heap);
+
+/* Blocks in the bins' shelves back to their slabs. */
+void heap_give_hands(struct heap *heap);
+
+/* A list of blocks that were handed out but not used. */
+void heap_give_list(struct heap *heap, struct block *list);
 
 /* Close what is empty, drain what others freed, give kept runs back. */
 void heap_tidy(struct heap *heap);
@@ -72,11 +109,13 @@ struct heap_place {
 };
 struct heap_place heap_find(const void *pointer);
 
+static inline bool heap_is_large(struct heap_place place)
+{
+    return place.owner == OWNER_RUN || place.owner == OWNER_MAPPING;
+}
+
 /* The bytes that the holder of a live block may use; 0: not a block, as far
  * as can be told. */
 size_t heap_usable_bytes(const void *pointer);
-
-/* A call was given a pointer that is no live block: say why it is none. */
-COLD void heap_misuse(const char *call, const void *pointer);
 
 #endif

@@ -167,10 +167,20 @@ void kept_empty(struct kept *kept, struct pool *pool)
 void kept_empty_hand(struct kept *kept)
 {
     for (size_t i = 0; i < KEPT_HAND_SLICES; i++) {
-        (void)kept_give_all(kept->hand[i]);
+        struct extent *all = kept->hand[i];
         kept->hand[i] = NULL;
+        COMPILER_BARRIER();
+        (void)kept_give_all(all);
     }
     kept->hand_slices = 0;
+}
+
+void kept_reset(struct kept *kept, struct pool *pool)
+{
+    kept_empty_hand(kept);
+    kept_empty(kept, pool);
+    kept->chain_bytes = 0;
+    store_relaxed(&kept->stolen_bytes, 0);
 }
 
 void kept_sweep(struct kept *kept, struct pool *pool)

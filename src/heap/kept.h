@@ -32,7 +32,9 @@
 enum {
     OWNER_UNBORN = 1,           /* a thread's self before and after its life */
     OWNER_RUN = 2,              /* a large object in slices of a region */
-    OWNER_MAPPING = 3           /* a large object with a mapping of its own */
+    OWNER_MAPPING = 3,          /* a large object with a mapping of its own */
+    OWNER_SHARED = 4,           /* a slab that nobody owns */
+    OWNER_GONE = 5              /* was a mapping; the system has it back */
 };
 
 /* Runs of 1 to 64 slices: slabs, and objects up to 4 MiB. */
@@ -100,6 +102,10 @@ void kept_empty(struct kept *kept, struct pool *pool);
 
 /* The hand back to the pool; the owner. */
 void kept_empty_hand(struct kept *kept);
+
+/* Of a heap whose owner vanished in the middle of anything: all of it back to
+ * the pool, every count anew. */
+void kept_reset(struct kept *kept, struct pool *pool);
 
 /* Called now and then: chains not used since the last call go back. */
 void kept_sweep(struct kept *kept, struct pool *pool);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "heap/check.h"
 #include "heap/heap.h"
 
 static size_t large_slices(size_t bytes)
@@ -76,17 +77,20 @@ void *large_take(struct heap *heap, struct large_request request)
 void large_give(struct heap *heap, struct extent *extent, void *pointer)
 {
     if (UNLIKELY(pointer != extent->start || !large_is_live(extent))) {
-        heap_misuse("free", pointer);
+        check_report("free", pointer);
         return;
     }
     if (extent->region == NULL) {
-        map_clear(extent->start, 1);
+        map_set(extent->start, 1, OWNER_GONE, extent);
         pool_unmap(extent);
         return;
     }
     if (heap != NULL && (kept_push_hand(&heap->kept, extent)
             || kept_push(&heap->kept, extent)))
         return;
+    /* No large object is nobody's, not even in a child of fork. */
+    store_relaxed(&extent->state, EXTENT_KEPT);
+    COMPILER_BARRIER();
     map_clear(extent->start, 1);
     pool_give(extent);
 }
@@ -101,9 +105,14 @@ static void *large_resize_run(struct extent *extent, size_t bytes)
     if (slices > extent->slices && (bytes > LARGE_GROW_BYTES_MAX
             || !pool_grow(extent, slices)))
         return NULL;
-    if (slices < extent->slices)
-        pool_shrink(extent, slices);
+    if (slices >= extent->slices) {
+        extent->bytes = bytes;
+        return extent->start;
+    }
+    /* The bytes never exceed the slices. */
     extent->bytes = bytes;
+    COMPILER_BARRIER();
+    pool_shrink(extent, slices);
     return extent->start;
 }
 

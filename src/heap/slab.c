@@ -4,8 +4,10 @@
  */
 #include "heap/slab.h"
 
+#include "heap/check.h"
 #include "heap/chill.h"
 #include "heap/heap.h"
+#include "heap/owner.h"
 #include "heap/remote.h"
 #include "util/bitmap.h"
 
@@ -50,25 +52,72 @@ static struct block *segment_first(const struct slab *slab, uint32_t segment)
     return slab_block_at(slab, (size_t)(segment & 0xffff) * 8);
 }
 
+struct block *slab_segment(const struct slab *slab, uint32_t i)
+{
+    return segment_first(slab, slab->segment[i]);
+}
+
+uint32_t slab_segment_count(const struct slab *slab, uint32_t i)
+{
+    return segment_count(slab->segment[i]);
+}
+
+void slab_set_segment(struct slab *slab, uint32_t i, struct block *first,
+    uint32_t count)
+{
+    slab->segment[i] = segment_of(slab, first, count);
+}
+
+/* The words of a segment before it counts: a child of fork may find any
+ * prefix of this. */
+static void slab_push_segment(struct slab *slab, struct block *first,
+    uint32_t count)
+{
+    slab_set_segment(slab, slab->segments, first, count);
+    COMPILER_BARRIER();
+    slab->segments++;
+}
+
+static void slab_fold(struct slab *slab, uint32_t count)
+{
+    slab->used -= count;
+    slab_heap(slab)->bin[slab->cls].folded += count;
+}
+
 /* Close the open list; false: there are as many segments as can be. */
 static bool slab_close_list(struct slab *slab)
 {
     const uint32_t open = slab->armed - slab->countdown;
     if (slab->segments == SLAB_SEGMENTS_MAX)
         return false;
-    if (open > 0) {
-        slab->segment[slab->segments++] =
-            segment_of(slab, slab->freed, open);
-        slab->freed = NULL;
-        slab->used -= open;
-        slab->heap->bin[slab->cls].folded += open;
-    }
+    struct block *list = slab->freed;
+    slab->freed = NULL;
     slab->armed = 0;
     slab->countdown = 0;
+    COMPILER_BARRIER();
+    if (open > 0) {
+        slab_push_segment(slab, list, open);
+        slab_fold(slab, open);
+    }
     return true;
 }
 
 /* -- life -- */
+
+/* S7: the fast path may not judge frees into a slab with cold blocks, whose
+ * marks went with their pages. */
+static uint64_t slab_limit(const struct slab *slab)
+{
+    return check_has_marks(slab) && load_relaxed(&slab->cold) == 0
+        ? load_relaxed(&slab->fresh) * class_step[slab->cls] : 0;
+}
+
+void slab_set(struct slab *slab, uint32_t fresh, uint64_t cold)
+{
+    store_relaxed(&slab->fresh, fresh);
+    store_relaxed(&slab->cold, cold);
+    slab->limit = slab_limit(slab);
+}
 
 struct slab *slab_open(struct heap *heap, unsigned cls)
 {
@@ -81,20 +130,24 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
     struct slab *slab = slab_of(extent);
     slab->freed = NULL;
     slab->used = 0;
-    slab->fresh = 0;
-    slab->cold = 0;
     slab->block_bytes = class_bytes[cls];
+    slab->start = extent->start;
+    slab->factor = class_factor[cls];
     slab->cls = (uint8_t)cls;
+    slab->remote_cls = (uint8_t)cls;
+    slab->key = heap_next_key(heap);
+    slab->remote_key = slab->key;
     slab->place = SLAB_CURRENT;
     slab->segments = 0;
-    slab->start = extent->start;
-    slab->heap = heap;
+    slab_set(slab, 0, 0);
+    store_relaxed(&slab->heap, heap);
     slab->next = NULL;
     slab->prev = NULL;
     slab->countdown = 0;
     slab->armed = 0;
     slab_rearm(slab);
     store_relaxed(&slab->remote, 0);
+    COMPILER_BARRIER();
     store_relaxed(&extent->state, EXTENT_SLAB);
     map_set(extent->start, extent->slices, (uintptr_t)heap, extent);
     return slab;
@@ -103,16 +156,24 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
 void slab_close(struct slab *slab)
 {
     struct extent *extent = slab_extent(slab);
+    struct heap *heap = slab_heap(slab);
     ASSERT(load_relaxed(&slab->remote) == 0);               /* S6 */
     map_clear(extent->start, extent->slices);
-    const size_t carved = (size_t)slab->fresh * slab->block_bytes;
+    slab_note_touched(slab);
+    heap->closes++;
+    if (!kept_push(&heap->kept, extent))
+        pool_give(extent);
+}
+
+void slab_note_touched(struct slab *slab)
+{
+    struct extent *extent = slab_extent(slab);
+    const size_t carved =
+        (size_t)load_relaxed(&slab->fresh) * slab->block_bytes;
     const uint32_t touched =
         (uint32_t)(round_up(carved, SLICE_BYTES) / SLICE_BYTES);
     extent->touched =
         touched > extent->touched ? touched : extent->touched;
-    slab->heap->closes++;
-    if (!kept_push(&slab->heap->kept, extent))
-        pool_give(extent);
 }
 
 void slab_rearm(struct slab *slab)
@@ -132,50 +193,94 @@ void slab_rearm(struct slab *slab)
 
 void slab_demote(struct slab *slab)
 {
+    struct heap *heap = slab_heap(slab);
     (void)!slab_close_list(slab);
-    slab->place = SLAB_FULL;
-    bin_list(&slab->heap->bin[slab->cls], slab);
+    bin_list(&heap->bin[slab->cls], slab);
     slab_rearm(slab);
+    owner_shed_if_due(heap, &heap->bin[slab->cls]);
+}
+
+/* -- taking -- */
+
+void slab_note_take(struct slab *slab)
+{
+    store_relaxed(&slab->takes, load_relaxed(&slab->takes) + 1);
+    /* pairs with check_holds() */
+    fence_release();
+}
+
+/*
+ * Take the first blocks of the last segment, `most` of them at most, in front
+ * of a list; how many. The rest stays a segment.
+ */
+static uint32_t slab_take_segment(struct slab *slab, uint32_t most,
+    struct block **list)
+{
+    const uint32_t top = slab->segment[slab->segments - 1];
+    const uint32_t all = segment_count(top);
+    struct check_list cut = {
+        .first = segment_first(slab, top),
+        .count = all < most ? all : most,
+    };
+    slab_note_take(slab);
+    slab->segments--;
+    COMPILER_BARRIER();
+    slab->used += all;
+    if (ASHLAR_CHECKS || all > most || *list != NULL)
+        check_cut(slab, &cut);
+    if (all > most && cut.rest != NULL) {
+        slab_push_segment(slab, cut.rest, all - cut.count);
+        slab->used -= all - cut.count;
+    }
+    if (*list != NULL && cut.count > 0)
+        cut.last->next = *list;
+    if (cut.count > 0)
+        *list = cut.first;
+    return cut.count;
 }
 
 /* One segment, and where segments are short, more of them, put together. */
 static struct block *slab_take_segments(struct slab *slab, uint32_t *count)
 {
     const uint32_t enough = slab_take_blocks(slab);
+    const uint32_t segment = class_segment[slab->cls];
     struct block *list = NULL;
     uint32_t sum = 0;
+    /* What others freed is in their caches: let it come all at once. */
+    for (uint32_t i = 0; i < slab->segments; i++)
+        PREFETCH_WRITE(slab_segment(slab, i));
     while (slab->segments > 0) {
-        const uint32_t top = slab->segment[slab->segments - 1];
-        if (sum > 0 && sum + segment_count(top) > enough)
+        const uint32_t next =
+            segment_count(slab->segment[slab->segments - 1]);
+        if (sum > 0 && sum + next > enough)
             break;
-        struct block *first = segment_first(slab, top);
-        if (list != NULL) {
-            struct block *last = first;
-            while (last->next != NULL)
-                last = last->next;
-            last->next = list;
-        }
-        list = first;
-        sum += segment_count(top);
-        slab->segments--;
+        sum += slab_take_segment(slab, segment, &list);
     }
-    slab->used += sum;
     *count = sum;
     return list;
 }
 
 struct block *slab_take(struct slab *slab, uint32_t *count)
 {
+    *count = 0;
     if (slab->segments > 0)
         return slab_take_segments(slab, count);
+    if (slab->freed == NULL)
+        return NULL;
     /* The open list goes out as it came in: used stays what it was. */
-    struct block *list = slab->freed;
-    *count = slab->armed - slab->countdown;
+    struct check_list cut = {
+        .first = slab->freed, .count = slab->armed - slab->countdown,
+    };
+    const uint32_t open = cut.count;
+    slab_note_take(slab);
     slab->freed = NULL;
     slab->armed = slab->countdown;
     slab_rearm(slab);
-    slab->heap->bin[slab->cls].folded += *count;
-    return list;
+    slab_heap(slab)->bin[slab->cls].folded += open;
+    if (ASHLAR_CHECKS)
+        check_cut(slab, &cut);
+    *count = cut.count;
+    return cut.count > 0 ? cut.first : NULL;
 }
 
 /* Cold blocks, a page's worth, the lowest first. */
@@ -186,14 +291,20 @@ static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
     uint32_t n = SLAB_CARVE_BYTES / slab->block_bytes;
     n = n < 1 ? 1 : n;
     n = n < count_max ? n : count_max;
-    for (*count = 0; *count < n && slab->cold != 0; ++*count) {
-        const size_t i = bits_lowest(slab->cold);
-        slab->cold &= slab->cold - 1;
+    slab_note_take(slab);
+    uint64_t cold = load_relaxed(&slab->cold);
+    for (*count = 0; *count < n && cold != 0; ++*count) {
+        const size_t i = bits_lowest(cold);
+        cold &= cold - 1;
         struct block *block = slab_block_at(slab, i * slab->block_bytes);
         block->next = list;
+        /* What the system refused to purge may still be there. */
+        block->mark = 0;
         list = block;
     }
     slab->used += *count;
+    slab_set(slab, load_relaxed(&slab->fresh), cold);
+    COMPILER_BARRIER();
     pool_note_warmed(slab_extent(slab)->pool,
         (size_t)*count * slab->block_bytes);
     return list;
@@ -202,10 +313,10 @@ static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
 struct block *slab_carve(struct slab *slab, uint32_t count_max,
     uint32_t *count)
 {
-    if (UNLIKELY(slab->cold != 0))
+    if (UNLIKELY(load_relaxed(&slab->cold) != 0))
         return slab_take_cold(slab, count_max, count);
     const uint32_t bytes = slab->block_bytes;
-    const uint32_t left = class_blocks[slab->cls] - slab->fresh;
+    const uint32_t left = class_blocks[slab->cls] - load_relaxed(&slab->fresh);
     const struct extent *extent = slab_extent(slab);
     uint32_t n = SLAB_CARVE_BYTES / bytes;
     /* Memory that was used before is resident: links cost nothing there. */
@@ -218,23 +329,69 @@ struct block *slab_carve(struct slab *slab, uint32_t count_max,
     if (n == 0)
         return NULL;
 
-    char *first = slab->start + (size_t)slab->fresh * bytes;
+    char *first = slab->start + (size_t)load_relaxed(&slab->fresh) * bytes;
     char *at = first;
     for (uint32_t i = 1; i < n; i++, at += bytes)
         ((struct block *)(void *)at)->next =
             (struct block *)(void *)(at + bytes);
     ((struct block *)(void *)at)->next = NULL;
-    slab->fresh += n;
     slab->used += n;
+    slab_set(slab, load_relaxed(&slab->fresh) + n, 0);
+    COMPILER_BARRIER();
     return (struct block *)(void *)first;
 }
 
-/* A slab that is not the current one: its last block came back, or enough
- * for another segment. */
-static void slab_event_aside(struct slab *slab)
+/* -- giving -- */
+
+void slab_put(struct slab *slab, void *pointer)
 {
-    struct bin *bin = &slab->heap->bin[slab->cls];
-    if (slab->armed == slab->used) {
+    struct block *block = pointer;
+    if (check_has_marks(slab))
+        block->mark = check_mark(slab, pointer);
+    block->next = slab->freed;
+    /* Whoever finds the block on the list finds its link. */
+    COMPILER_BARRIER();
+    slab->freed = block;
+    if (UNLIKELY(--slab->countdown == 0))
+        slab_event(slab);
+}
+
+/* No segment is to be had: in front of the open list. */
+static void slab_absorb_open(struct slab *slab, struct block *first,
+    uint32_t count)
+{
+    struct check_list list = { .first = first, .count = count };
+    (void)check_walk(slab, &list);
+    if (list.count == 0)
+        return;
+    list.last->next = slab->freed;
+    COMPILER_BARRIER();
+    slab->freed = first;
+    slab->armed += list.count;
+}
+
+void slab_absorb(struct slab *slab, struct block *first, uint32_t count)
+{
+    /* It is in the freer's cache; let it come while others are absorbed. */
+    if (count > 0)
+        PREFETCH_WRITE(first);
+    if (slab->place != SLAB_CURRENT)
+        chill_uncount(slab);
+    if (slab->segments == SLAB_SEGMENTS_MAX) {
+        slab_absorb_open(slab, first, count);
+    } else {
+        slab_push_segment(slab, first, count);
+        slab_fold(slab, count);
+    }
+    if (slab->place != SLAB_CURRENT)
+        chill_count(slab);
+}
+
+void slab_settle(struct slab *slab)
+{
+    struct heap *heap = slab_heap(slab);
+    struct bin *bin = &heap->bin[slab->cls];
+    if (slab_live(slab) == 0) {
         bin_unlist(bin, slab);
         bin->folded += slab->used;
         slab_close(slab);
@@ -250,13 +407,14 @@ static void slab_event_aside(struct slab *slab)
         bin_list(bin, slab);
     }
     slab_rearm(slab);
-    chill_if_due(slab->heap);
+    chill_if_due(heap);
+    owner_shed_if_due(heap, bin);
 }
 
 void slab_event(struct slab *slab)
 {
     if (slab->place != SLAB_CURRENT) {
-        slab_event_aside(slab);
+        slab_settle(slab);
         return;
     }
     /* With no room for another segment the open list just gets longer. */
@@ -269,7 +427,8 @@ void slab_event(struct slab *slab)
 size_t slab_loose_bytes(const struct slab *slab)
 {
     const uint32_t blocks =
-        slab->fresh - slab->used - bits_count(slab->cold);  /* S1 */
+        load_relaxed(&slab->fresh) - slab->used
+        - bits_count(load_relaxed(&slab->cold));  /* S1 */
     return (size_t)blocks * slab->block_bytes;
 }
 
@@ -290,19 +449,22 @@ size_t slab_chill(struct slab *slab)
     ASSERT(slab->place != SLAB_CURRENT);
     ASSERT(class_blocks[slab->cls] <= SLAB_COLD_BLOCKS_MAX);
     (void)!slab_close_list(slab);
+    slab_note_take(slab);
     uint64_t new = 0;
     while (slab->segments > 0) {
-        const struct block *at = segment_first(slab,
-            slab->segment[--slab->segments]);
-        for (; at != NULL; at = at->next)
-            new |= (uint64_t)1 << ((size_t)((const char *)at - slab->start)
-                / slab->block_bytes);
+        const uint32_t top = slab->segment[--slab->segments];
+        struct check_list list = {
+            .first = segment_first(slab, top), .count = segment_count(top),
+        };
+        new |= check_walk(slab, &list);
+        /* What a broken list loses counts as out. */
+        slab->used += segment_count(top) - list.count;
     }
-    slab->cold |= new;
+    slab_set(slab, load_relaxed(&slab->fresh), load_relaxed(&slab->cold) | new);
     slab_rearm(slab);
 
     size_t purged = 0;
-    const uint64_t cold[1] = { slab->cold };
+    const uint64_t cold[1] = { load_relaxed(&slab->cold) };
     size_t end = 0;
     for (size_t i = bitmap_next(cold, 0, 64, true); i < 64;
          i = bitmap_next(cold, end, 64, true)) {
@@ -316,9 +478,10 @@ size_t slab_chill(struct slab *slab)
 
 uint8_t slab_place_for(const struct slab *slab)
 {
-    if (slab->segments > 0 || slab->fresh < class_blocks[slab->cls])
+    if (slab->segments > 0
+        || load_relaxed(&slab->fresh) < class_blocks[slab->cls])
         return SLAB_PARTIAL;
-    return slab->cold != 0 ? SLAB_COLD : SLAB_FULL;
+    return load_relaxed(&slab->cold) != 0 ? SLAB_COLD : SLAB_FULL;
 }
 
 /* -- audit -- */
@@ -329,7 +492,7 @@ static uint32_t slab_audit_list(const struct slab *slab,
 {
     uint32_t length = 0;
     for (const struct block *at = list; at != NULL; at = at->next) {
-        CHECK(slab_has_block_at(slab, at));                 /* S4 */
+        CHECK(check_is_block(slab, at));                    /* S4 */
         CHECK(length < at_most);
         length++;
     }
@@ -347,12 +510,13 @@ void slab_audit(struct slab *slab)
             segment_first(slab, slab->segment[i]), count) == count);
         closed += count;
     }
-    CHECK(slab->used + closed + bits_count(slab->cold)
-        + (blocks - slab->fresh) == blocks);                /* S1 */
+    CHECK(slab->used + closed + bits_count(load_relaxed(&slab->cold))
+        == load_relaxed(&slab->fresh));                     /* S1 */
     CHECK(slab->countdown > 0);                             /* S2 */
     CHECK(slab_audit_list(slab, slab->freed, blocks) == open);  /* S2 */
-    CHECK(slab->place == SLAB_CURRENT || slab->armed <= slab->used); /* S3 */
-    if (slab->place != SLAB_CURRENT) {
+    CHECK(slab->limit == slab_limit(slab));                 /* S7 */
+    if (slab->place != SLAB_CURRENT && !remote_is_unowned(slab)) {
+        CHECK(slab->armed <= slab->used);                   /* S3 */
         CHECK(slab->place == slab_place_for(slab));         /* S5 */
         CHECK(slab->used > 0);                              /* S5 */
     }

@@ -4,35 +4,43 @@
  *
  * Owns     which blocks of a slab are handed out, and in what order.
  * Uses     extents from page/; its shape comes from table/size_class.def.
- * Used by  fast.h (push one), bin.c (take many), remote.c (give back).
+ * Used by  fast.h (push one), bin.c (take many), remote.c (give back),
+ *          owner.c (who may do so).
  *
  * Frees go to the open list; every class_segment frees the countdown reaches
  * 0 and slab_event() closes the list as a segment, so that a refill takes a
- * whole list, of known length, without walking it. The same countdown finds
- * a full slab that is worth reusing (sooner: after a sixteenth of its blocks)
- * and one that is empty.
+ * whole list, of known length. The same countdown finds a full slab that is
+ * worth reusing (sooner: after a sixteenth of its blocks) and one that is
+ * empty.
  *
  * Where free blocks are a page or nearly so, whole free pages of a slab that
  * is still in use can go back to the system: its closed segments then become
  * cold blocks, bits of a word, on no list (chill.h).
+ *
+ * A free block's second word is its mark, which no block that is out has but by
+ * chance: a free that finds it looks closer (check.h). Blocks of 8 bytes have
+ * no second word.
  *
  * Holds, and slab_audit() asserts:
  *   S1  used + the blocks in segments + |cold| + (blocks - fresh) == blocks;
  *       blocks on the open list and on the remote list still count as used
  *   S2  the open list has armed - countdown blocks, and countdown > 0
  *   S3  armed <= used unless CURRENT: the last free reaches the countdown
- *   S4  every free block lies inside the slab, at a multiple of block_bytes
+ *   S4  every free block lies inside the slab, at a multiple of block_bytes,
+ *       below fresh
  *   S5  FULL has no segment and no fresh or cold block; PARTIAL has a segment
  *       or a fresh block; COLD has cold blocks and nothing else; all three
  *       have used > 0
- *   S6  the remote word's PENDING bit is set exactly while the slab is on
- *       its heap's pending list or about to be put there; only then has the
- *       word a list, and the slab is not closed
+ *   S6  the remote word has PENDING exactly while the slab is on its heap's
+ *       pending list or about to be put there; only then has an owned slab's
+ *       word a list, and the slab is neither closed nor disowned
+ *   S7  limit == fresh * class_step, or 0 where there are no marks or
+ *       cold blocks
  *
  * States   CURRENT  the bin hands out from it
- *          FULL     nothing to hand out, on no list
- *          PARTIAL  on the bin's list of partial slabs
- *          COLD     on the bin's list of cold slabs
+ *          FULL     nothing to hand out   \
+ *          PARTIAL  blocks to hand out     > on the bin's list of that name
+ *          COLD     cold blocks only      /
  *            (page/)  -> CURRENT  slab_open
  *            CURRENT  -> FULL     bin.c, when the last block is handed out
  *            FULL     -> PARTIAL  slab_event, a segment came back
@@ -40,8 +48,9 @@
  *            COLD     -> PARTIAL  slab_event, a segment came back
  *            PARTIAL, COLD -> CURRENT  bin.c, chosen for a refill
  *            any but CURRENT -> (page/)  slab_event, the last block came back
+ *            any but CURRENT -> unowned  owner.c; see docs/design/ownership.md
  *
- * Locks    none: the heap's owner alone, but for `remote`.
+ * Locks    none: the owner alone, but for `remote`.
  * Tests    test/unit/heap/slab_test.c  test/model/model.c
  */
 #ifndef HEAP_SLAB_H
@@ -58,40 +67,57 @@ enum { SLAB_SEGMENTS_MAX = 16 };
 /* A bit for each block has to fit a word. */
 enum { SLAB_COLD_BLOCKS_MAX = 64 };
 
-enum slab_place { SLAB_CURRENT, SLAB_FULL, SLAB_PARTIAL, SLAB_COLD };
+enum slab_place { SLAB_FULL, SLAB_PARTIAL, SLAB_COLD, SLAB_CURRENT };
+enum { SLAB_LISTS = SLAB_CURRENT };
 
 struct heap;
 
-/* A free block: its first word is the link. */
+/* A free block; the mark only from 16 bytes on. */
 struct block {
     struct block *next;
+    uint64_t mark;
 };
 
 struct slab {
-    /* the owning heap's alone: the line that a free touches */
+    /* the owner's alone: the line that a free touches */
     CACHE_ALIGNED struct block *freed;
     uint32_t countdown;         /* frees until slab_event() */
     uint32_t armed;             /* what countdown started from */
+    char *start;                /* fixed at birth */
+    uint64_t factor;            /* fixed at birth: class_factor */
+    uint64_t limit;             /* see S7 */
+    uint64_t key;               /* fixed at birth: of this slab's marks */
     uint32_t used;
-    uint32_t fresh;             /* blocks from this index on are untouched */
+    _Atomic uint32_t fresh;     /* blocks from this index on are untouched;
+                                 * other threads may look */
     uint32_t block_bytes;       /* fixed at birth */
     uint8_t cls;                /* fixed at birth */
     uint8_t place;
     uint8_t segments;
-    char *start;                /* fixed at birth */
-    struct heap *heap;          /* fixed at birth */
-    struct slab *next;
-    struct slab *prev;
-    uint32_t segment[SLAB_SEGMENTS_MAX];    /* count << 16 | offset / 8 */
 
-    /* any thread, atomically */
+    /* the owner's alone, in slow paths */
+    CACHE_ALIGNED uint32_t segment[SLAB_SEGMENTS_MAX];  /* count << 16
+                                 | offset / 8 */
+
+    /* any thread, atomically: remote.h */
     CACHE_ALIGNED _Atomic uint64_t remote;
+
+    /* the owner changes it while the slab is CLAIMED; any thread reads it */
+    struct heap *_Atomic heap;
 
     /* whoever put it on the pending list, then the owner */
     struct slab *pending_next;
 
-    /* the owning heap's alone, seldom */
-    uint64_t cold;              /* bit i: block i is free and on no list */
+    /* the owner's alone, seldom */
+    struct slab *next;
+    struct slab *prev;
+    _Atomic uint64_t cold;      /* bit i: block i is free and on no list;
+                                 * other threads may look */
+    _Atomic uint32_t takes;     /* how often blocks left its lists */
+
+    /* fixed at birth: for other threads, away from the owner's line */
+    uint8_t remote_cls;
+    uint64_t remote_key;
 };
 _Static_assert(sizeof(struct slab) == EXTENT_PAYLOAD_BYTES,
     "three cache lines");
@@ -104,16 +130,33 @@ static inline struct slab *slab_of(struct extent *extent)
     return (struct slab *)(void *)extent;
 }
 
-static inline struct extent *slab_extent(struct slab *slab)
+static inline struct extent *slab_extent(const struct slab *slab)
 {
-    return (struct extent *)(void *)slab;
+    return (struct extent *)(uintptr_t)slab;
+}
+
+static inline struct heap *slab_heap(const struct slab *slab)
+{
+    return load_relaxed(&slab->heap);
+}
+
+static inline size_t slab_bytes(const struct slab *slab)
+{
+    return slab_extent(slab)->slices * SLICE_BYTES;
 }
 
 /* A new slab for a class, CURRENT. NULL: no memory. */
 MUST_USE struct slab *slab_open(struct heap *heap, unsigned cls);
 
-/* Give an empty slab's memory back. It is on no list. */
+/* Give an empty slab's memory back, to the owner's kept runs or the pool. It
+ * is on no list. */
 void slab_close(struct slab *slab);
+
+/* Set what blocks were never used, and which are cold. */
+void slab_set(struct slab *slab, uint32_t fresh, uint64_t cold);
+
+/* Have the extent know how far the slab was written. */
+void slab_note_touched(struct slab *slab);
 
 /* Take what is quickest to take, at most a segment or 16 blocks; *count says
  * how many. NULL: only fresh blocks, or none, are there. */
@@ -123,9 +166,27 @@ struct block *slab_take(struct slab *slab, uint32_t *count);
 struct block *slab_carve(struct slab *slab, uint32_t count_max,
     uint32_t *count);
 
+/* A list of count blocks that others freed becomes free blocks. */
+void slab_absorb(struct slab *slab, struct block *first, uint32_t count);
+
 /* Closed segments become cold blocks, and their whole pages go back to the
  * system; how many bytes. Not CURRENT. */
 size_t slab_chill(struct slab *slab);
+
+/* Blocks are about to leave the slab's lists: who walks them from another
+ * thread must not believe what it sees. */
+void slab_note_take(struct slab *slab);
+
+/* The blocks of a closed segment; any thread may ask, if it mistrusts the
+ * answer. */
+struct block *slab_segment(const struct slab *slab, uint32_t i);
+uint32_t slab_segment_count(const struct slab *slab, uint32_t i);
+void slab_set_segment(struct slab *slab, uint32_t i, struct block *first,
+    uint32_t count);
+
+/* Blocks were absorbed into a slab that is not CURRENT: it may be empty now,
+ * or belong elsewhere. */
+void slab_settle(struct slab *slab);
 
 /* Bytes in closed segments. */
 size_t slab_loose_bytes(const struct slab *slab);
@@ -149,25 +210,17 @@ static inline uint32_t slab_live(const struct slab *slab)
 /* Where a slab belongs that is not CURRENT (S5). */
 uint8_t slab_place_for(const struct slab *slab);
 
-/* Give one block back; the caller owns the slab. May close the slab. */
-static ALWAYS_INLINE void slab_put(struct slab *slab, void *pointer)
-{
-    struct block *block = pointer;
-    block->next = slab->freed;
-    slab->freed = block;
-    if (UNLIKELY(--slab->countdown == 0))
-        slab_event(slab);
-}
-
-/* Is this the start of a block of the slab, as far as can be told? */
-static inline bool slab_has_block_at(const struct slab *slab,
+/* The index of a block, times class_step; more than that of any block where
+ * no block starts. */
+static ALWAYS_INLINE uint64_t slab_scaled(const struct slab *slab,
     const void *pointer)
 {
-    const size_t offset = (size_t)((const char *)pointer - slab->start);
-    const size_t i = offset * class_inverse[slab->cls] >> CLASS_INVERSE_LOG2;
-    return offset < SLAB_BYTES_MAX && i * slab->block_bytes == offset
-        && i < class_blocks[slab->cls];
+    return (uint64_t)((const char *)pointer - slab->start) * slab->factor;
 }
+
+/* Give one block back; the caller owns the slab and has checked the pointer.
+ * May close the slab. */
+void slab_put(struct slab *slab, void *pointer);
 
 void slab_audit(struct slab *slab);
 

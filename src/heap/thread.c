@@ -5,6 +5,7 @@
 #include "heap/thread.h"
 
 #include "heap/chill.h"
+#include "heap/reclaim.h"
 
 /*
  * A thread that closed so many slabs without opening one is tearing down:
@@ -14,43 +15,42 @@ enum { THREAD_TEAR_DOWN_CLOSES = 32 };
 
 THREAD_LOCAL struct thread thread = { .self = OWNER_UNBORN };
 
-/* A list of blocks that were handed out but not used. */
-static void thread_give_list(struct heap *heap, struct block *list)
-{
-    while (list != NULL) {
-        struct block *next = list->next;
-        struct slab *slab = slab_of(
-            load_relaxed(map_extent(map_find(list))));
-        heap->bin[slab->cls].handed--;
-        heap->bin[slab->cls].folded--;
-        slab_put(slab, list);
-        list = next;
-    }
-}
+static _Atomic bool thread_hardening;
 
 static void thread_empty_shelves(struct heap *heap)
 {
+    reclaim_check(heap->arena);
     for (size_t i = 0; i < SHELF_COUNT; i++) {
         struct block *list = thread.shelf[i];
         thread.shelf[i] = NULL;
-        thread_give_list(heap, list);
+        heap_give_list(heap, list);
     }
-    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        struct block *list = heap->bin[cls].shelf;
-        heap->bin[cls].shelf = NULL;
-        thread_give_list(heap, list);
-    }
+    heap_give_hands(heap);
+}
+
+/* -- life -- */
+
+static void thread_set_tier(struct heap *heap, bool second)
+{
+    heap->hardened = second;
+    thread.heap = second ? NULL : heap;
+    thread.self = second ? OWNER_UNBORN : (uintptr_t)heap;
 }
 
 /* The thread ends: its heap goes to whoever comes next. */
 static void thread_death(void *argument)
 {
     struct heap *heap = argument;
+    thread_enter(heap);
     thread_empty_shelves(heap);
     thread.stage = THREAD_DEAD;
     thread.self = OWNER_UNBORN;
     thread.heap = NULL;
+    thread.own = NULL;
+    store_relaxed(&heap->thread, NULL);
+    life_end(&heap->life);
     heap_orphan(heap);
+    thread_leave();
 }
 
 static COLD struct heap *thread_birth(void)
@@ -58,41 +58,93 @@ static COLD struct heap *thread_birth(void)
     /* Not before ld.so has set up our thread-local data. */
     if (thread.self == 0 || thread.stage == THREAD_DEAD)
         return NULL;
+    fork_mind();
+    fork_set_child_hook(reclaim_on_fork);
+    reclaim_check(&arena_main);
     struct heap *heap = heap_adopt(&arena_main);
     if (heap == NULL)
         return NULL;
     thread.stage = THREAD_ALIVE;
-    thread.heap = heap;
-    thread.self = (uintptr_t)heap;
+    thread.own = heap;
+    thread_set_tier(heap, load_relaxed(&thread_hardening));
+    COMPILER_BARRIER();
+    store_relaxed(&heap->thread, &thread);
+    /* Without a life the heap of a thread that vanishes stays as it is. */
+    (void)!life_begin(&heap->life);
     /* This may allocate, so it comes last. Without the call the heap stays
-     * with a dead thread; what others free into it waits there. */
+     * with a dead thread, until arena_reap() finds it. */
     (void)!sys_on_thread_exit(thread_death, heap);
     return heap;
 }
 
 struct heap *thread_heap(void)
 {
-    struct heap *heap = thread.heap;
+    struct heap *heap = thread.own;
     return LIKELY(heap != NULL) ? heap : thread_birth();
 }
 
-void thread_flush(void)
+void thread_set_hardening(bool on)
 {
-    struct heap *heap = thread.heap;
+    store_relaxed(&thread_hardening, on);
+    struct heap *heap = thread.own;
     if (heap == NULL)
         return;
+    thread_enter(heap);
+    thread_empty_shelves(heap);
+    thread_set_tier(heap, on);
+    thread_leave();
+}
+
+void thread_wait(struct heap *heap)
+{
+    /* Busy all the while: nobody can begin who has not begun already. */
+    lock_take(&heap->proxy);
+    const bool torn = lock_is_broken(&heap->proxy);
+    lock_give(&heap->proxy);
+    if (LIKELY(!torn))
+        return;
+    /* This is a child of fork, and the proxy has vanished. */
+    reclaim_slow(heap->arena);
+    lock_take(&heap->proxy);
+    lock_mend(&heap->proxy);
+    lock_give(&heap->proxy);
+}
+
+/* -- giving back -- */
+
+void thread_flush(void)
+{
+    struct heap *heap = thread.own;
+    if (heap == NULL)
+        return;
+    thread_enter(heap);
     thread_empty_shelves(heap);
     heap_tidy(heap);
     chill_all(heap);
+    thread_leave();
 }
 
-void thread_event(struct slab *slab)
+static void thread_mind_closes(struct heap *heap)
 {
-    struct heap *heap = slab->heap;
-    slab_event(slab);
     if (UNLIKELY(heap->closes >= THREAD_TEAR_DOWN_CLOSES)) {
         heap->closes = 0;
         thread_empty_shelves(heap);
         heap_tidy(heap);
     }
+}
+
+void thread_event(struct slab *slab)
+{
+    struct heap *heap = slab_heap(slab);
+    thread_enter(heap);
+    slab_event(slab);
+    thread_mind_closes(heap);
+    thread_leave();
+}
+
+void thread_put(struct slab *slab, void *pointer)
+{
+    struct heap *heap = slab_heap(slab);
+    slab_put(slab, pointer);
+    thread_mind_closes(heap);
 }

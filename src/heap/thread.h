@@ -12,9 +12,14 @@
  *          ALIVE  -> DEAD   thread_death(), from the thread's exit call;
  *                           frees and allocations still work afterwards
  *
- * Holds    T1  self is the address of heap while ALIVE, else no heap's
+ * A thread of the second tier (option hardening) has its heap in `own` alone:
+ * self is nobody's, heap NULL and every shelf empty, so that each of its calls
+ * ends in the slow path, where there is time for more checks.
+ *
+ * Holds    T1  self is the address of heap, and heap == own, in the first
+ *              tier while ALIVE; else self is no heap's and heap is NULL
  *          T2  shelf[g] holds blocks of the class of 8 * g bytes; all empty
- *              unless ALIVE
+ *              unless ALIVE in the first tier
  *
  * `self` starts as OWNER_UNBORN and not as 0, for 0 is what the map says of
  * memory that is nobody's. ld.so may call us before it has copied the initial
@@ -29,13 +34,19 @@
 
 enum { SHELF_STEP_BYTES = 8, SHELF_BYTES_MAX = 256 };
 enum { SHELF_COUNT = SHELF_BYTES_MAX / SHELF_STEP_BYTES + 1 };
+_Static_assert((int)SHELF_COUNT == (int)HEAP_HANDS,
+    "what vanishes in a child of fork");
 
 enum thread_stage { THREAD_UNBORN, THREAD_ALIVE, THREAD_DEAD };
 
 struct thread {
     struct block *shelf[SHELF_COUNT];
-    struct heap *heap;          /* NULL unless ALIVE */
+    struct heap *heap;          /* own, for the fast path */
     uintptr_t self;
+    struct heap *own;           /* NULL unless ALIVE */
+    uint32_t given_bytes;       /* to other owners' slabs, see proxy.h */
+    uint32_t look_bytes;        /* when to look next */
+    bool busy;                  /* working in own; see thread_enter() */
     uint8_t stage;
 };
 _Static_assert(sizeof(struct thread) <= 320, "dlopen needs little TLS");
@@ -47,13 +58,43 @@ static ALWAYS_INLINE size_t shelf_of(size_t size)
     return (size + SHELF_STEP_BYTES - 1) / SHELF_STEP_BYTES;
 }
 
+COLD void thread_wait(struct heap *heap);
+
+/*
+ * Around all work in the bins and slabs of the thread's own heap, which another
+ * thread may do in its stead while it sleeps (proxy.h). That one takes the
+ * lock, has every thread pass a barrier, and then looks at busy; so here the
+ * compiler alone must keep the order.
+ */
+static ALWAYS_INLINE void thread_enter(struct heap *heap)
+{
+    thread.busy = true;
+    COMPILER_BARRIER();
+    if (UNLIKELY(lock_is_taken(&heap->proxy)))
+        thread_wait(heap);
+}
+
+static ALWAYS_INLINE void thread_leave(void)
+{
+    COMPILER_BARRIER();
+    thread.busy = false;
+}
+
 /* The calling thread's heap, born now if need be; NULL: it has none. */
 struct heap *thread_heap(void);
 
 /* Blocks in hand back to their slabs; then heap_tidy() and chill_all(). */
 void thread_flush(void);
 
-/* A block of the thread's own heap brought its slab's countdown to 0. */
+/* A block of the thread's own heap brought its slab's countdown to 0; entered
+ * before, and left here. */
 NOINLINE void thread_event(struct slab *slab);
+
+/* Give a block back to a slab of the thread's own heap, in the slow path;
+ * entered. */
+void thread_put(struct slab *slab, void *pointer);
+
+/* Threads born from now on, and the calling one, are of the second tier. */
+void thread_set_hardening(bool on);
 
 #endif

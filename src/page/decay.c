@@ -58,6 +58,11 @@ void decay_advance(struct decay *decay, size_t active, uint64_t now_ms)
     decay->allowance = min_size(decay->allowance, decay->peak); /* D1 */
 }
 
+void decay_repair(struct decay *decay)
+{
+    decay->allowance = min_size(decay->allowance, decay->peak); /* D1 */
+}
+
 void decay_audit(const struct decay *decay)
 {
     CHECK(decay->allowance <= decay->peak);                 /* D1 */

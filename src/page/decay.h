@@ -59,6 +59,9 @@ void decay_note_active(struct decay *decay, size_t active);
 /* Active memory is so much now; let time pass. */
 void decay_advance(struct decay *decay, size_t active, uint64_t now_ms);
 
+/* After a thread vanished in one of these calls. */
+void decay_repair(struct decay *decay);
+
 void decay_audit(const struct decay *decay);
 
 #endif

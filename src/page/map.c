@@ -12,6 +12,7 @@ struct map map;
 static struct map_leaf map_first_leaf;
 static bool map_first_leaf_used;
 
+/* What it guards is sound after every prefix; there is nothing to mend. */
 static struct lock map_lock = { .rank = LOCK_map };
 
 /* The leaf for an index of the root; made if it is not there. */
@@ -22,7 +23,9 @@ static bool map_open_leaf(size_t index)
         char *leaf = (char *)&map_first_leaf;
         if (map_first_leaf_used)
             leaf = sys_map(sizeof(struct map_leaf));
+        /* Used, then found: vanishing in between wastes it, no more. */
         map_first_leaf_used = true;
+        COMPILER_BARRIER();
         if (leaf != NULL)
             map.distance[index] = leaf - (char *)map.nobody;
     }
@@ -52,6 +55,7 @@ void map_set(const void *start, size_t count, uintptr_t owner,
     for (size_t i = 0; i < count; i++, at += SLICE_BYTES) {
         const struct map_entry entry = map_find(at);
         store_relaxed(map_extent(entry), extent);
+        COMPILER_BARRIER();     /* an owner word implies an extent */
         store_relaxed(map_owner(entry), owner);
     }
 }

@@ -62,7 +62,8 @@ enum {
     MAP_EXTENT_OFFSET = MAP_OWNER_OFFSET + offsetof(struct map_leaf, extent)
 };
 struct map_entry {
-    uintptr_t place;
+    uintptr_t leaf;
+    uintptr_t index;
 };
 
 static ALWAYS_INLINE struct map_entry map_find(const void *address)
@@ -70,22 +71,24 @@ static ALWAYS_INLINE struct map_entry map_find(const void *address)
     const uint32_t slice = (uint32_t)((uintptr_t)address >> SLICE_LOG2);
     uintptr_t i = slice % MAP_LEAF_SLICES;
     OPAQUE(i);
-    uintptr_t place = (uintptr_t)&map
+    uintptr_t leaf = (uintptr_t)&map
         + (uintptr_t)map.distance[slice / MAP_LEAF_SLICES];
-    OPAQUE(place);
-    return (struct map_entry){ place + i * sizeof(uintptr_t) };
+    OPAQUE(leaf);
+    return (struct map_entry){ leaf, i };
 }
 
 static ALWAYS_INLINE _Atomic uintptr_t *map_owner(struct map_entry entry)
 {
-    return (_Atomic uintptr_t *)(entry.place + MAP_OWNER_OFFSET);
+    return (_Atomic uintptr_t *)
+        (entry.leaf + entry.index * sizeof(uintptr_t) + MAP_OWNER_OFFSET);
 }
 
 /* Means nothing if the owner word is MAP_NOBODY. */
 static ALWAYS_INLINE struct extent *_Atomic *map_extent(
     struct map_entry entry)
 {
-    return (struct extent *_Atomic *)(entry.place + MAP_EXTENT_OFFSET);
+    return (struct extent *_Atomic *)
+        (entry.leaf + entry.index * sizeof(uintptr_t) + MAP_EXTENT_OFFSET);
 }
 
 /* Make room for entries of the range; false: no memory, nothing changed that

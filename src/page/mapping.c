@@ -16,7 +16,7 @@ enum { MAPPING_FIT_SHARE = 8 };
 
 static struct extent *mapping_record(struct pool *pool)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     struct extent *record = pool->records;
     if (record != NULL)
         pool->records = record->next;
@@ -36,6 +36,7 @@ static void mapping_forget(struct pool *pool, struct extent *record)
 {
     store_relaxed(&record->state, EXTENT_FREE);
     record->next = pool->records;
+    COMPILER_BARRIER();
     pool->records = record;
 }
 
@@ -71,6 +72,7 @@ size_t mapping_drop_oldest(struct pool *pool)
     struct extent *record = *link;
     const size_t bytes = record->bytes;
     *link = NULL;
+    COMPILER_BARRIER();         /* nobody finds it once it is unmapped */
     /*
      * A system that will not unmap may still take the contents; a record
      * and its addresses are then lost, but no memory.
@@ -106,6 +108,7 @@ static struct extent *mapping_reuse(struct pool *pool, size_t bytes,
 
     struct extent *found = *best;
     *best = found->next;
+    COMPILER_BARRIER();         /* the rest of the list hangs on it before */
     found->next = NULL;
     store_relaxed(&found->state, EXTENT_FREE);
     return found;
@@ -125,7 +128,7 @@ static bool mapping_cut(struct extent *extent, size_t bytes)
 static struct extent *mapping_take_cached(struct pool *pool, size_t bytes,
     size_t align)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     struct extent *extent = mapping_reuse(pool, bytes, align);
     if (extent != NULL) {
         const uint64_t now_ms = sys_now_ms();
@@ -161,7 +164,7 @@ static void *mapping_pages_hard(struct pool *pool, size_t bytes,
     void *start = mapping_pages(bytes, align);
     if (start != NULL)
         return start;
-    lock_take(&pool->lock);
+    pool_lock(pool);
     mapping_drop_all(pool);
     lock_give(&pool->lock);
     pool_release_free_regions(pool);
@@ -184,7 +187,7 @@ struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
         extent->start = NULL;
     }
 
-    lock_take(&pool->lock);
+    pool_lock(pool);
     if (extent->start == NULL) {
         mapping_forget(pool, extent);
         extent = NULL;
@@ -201,17 +204,26 @@ struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
     return extent;
 }
 
+/* mapped_bytes is the only sum that nothing can be asked for again: what a
+ * vanished thread did not finish counting stays so, and may be less. */
+static void mapping_uncount(struct pool *pool, size_t bytes)
+{
+    const size_t counted = min_size(bytes, pool->mapped_bytes);
+    pool->mapped_bytes -= counted;
+    pool->taken_bytes -= counted;
+}
+
 void pool_unmap(struct extent *extent)
 {
     struct pool *pool = extent->pool;
-    lock_take(&pool->lock);
+    pool_lock(pool);
     const uint64_t now_ms = sys_now_ms();
     store_relaxed(&extent->state, EXTENT_CACHED);
     extent->stamp_ms = now_ms;
     extent->next = pool->cached;
+    mapping_uncount(pool, extent->bytes);
+    COMPILER_BARRIER();         /* lost is better than counted for ever */
     pool->cached = extent;
-    pool->taken_bytes -= extent->bytes;
-    pool->mapped_bytes -= extent->bytes;
     pool->dirty_bytes += extent->bytes;
     pool_settle(pool, now_ms);
     lock_give(&pool->lock);
@@ -246,10 +258,11 @@ bool pool_remap(struct extent *extent, size_t bytes)
     if (!changed)
         return false;
 
-    lock_take(&pool->lock);
+    pool_lock(pool);
     extent->bytes = bytes;
-    pool->taken_bytes += bytes - old_bytes;
-    pool->mapped_bytes += bytes - old_bytes;
+    mapping_uncount(pool, old_bytes);
+    pool->taken_bytes += bytes;
+    pool->mapped_bytes += bytes;
     decay_advance(&pool->decay, pool->taken_bytes, sys_now_ms());
     lock_give(&pool->lock);
     return true;

@@ -7,6 +7,10 @@
  *          pool_remap) is declared in pool.h.
  * Never    keeps more than the pool's limit: pool.c decides, by age.
  *
+ * A thread may vanish in fork between any two stores. A record or a mapping
+ * leaves its list before anything else becomes of it, and enters one when it
+ * is complete; so one that is in between is lost, and no other.
+ *
  * A mapping starts at any page, but no two start in one slice of the map: a
  * mapping is at least a slice long.
  *

@@ -14,28 +14,40 @@
 #define META_FIRST_BYTES (12 * KiB)
 static CACHE_ALIGNED char meta_first[META_FIRST_BYTES];
 
+/* The head of an area; two words that would be cut apart by a fork if they
+ * were not switched together, by one store to meta.area. */
+struct meta_area {
+    CACHE_ALIGNED char *at;
+    char *end;
+};
+
+/* Sound after every prefix: a thread that vanishes here wastes what it was
+ * about to get. There is nothing to mend. */
 static struct {
     struct lock lock;
-    char *at;
-    char *end;
+    struct meta_area first;
+    struct meta_area *area;
 } meta = {
     .lock = { .rank = LOCK_meta },
-    .at = meta_first,
-    .end = meta_first + META_FIRST_BYTES,
+    .first = { meta_first, meta_first + META_FIRST_BYTES },
+    .area = &meta.first,
 };
 
 static bool meta_open_area(void)
 {
     const size_t guard = sys_page_bytes();
-    char *area = sys_reserve(guard + META_AREA_BYTES + guard, guard);
-    if (area == NULL)
+    char *start = sys_reserve(guard + META_AREA_BYTES + guard, guard);
+    if (start == NULL)
         return false;
-    if (!sys_commit(area + guard, META_AREA_BYTES)) {
-        (void)!sys_release(area, guard + META_AREA_BYTES + guard);
+    if (!sys_commit(start + guard, META_AREA_BYTES)) {
+        (void)!sys_release(start, guard + META_AREA_BYTES + guard);
         return false;
     }
-    meta.at = area + guard;
-    meta.end = meta.at + META_AREA_BYTES;
+    struct meta_area *area = (struct meta_area *)(void *)(start + guard);
+    area->at = (char *)(area + 1);
+    area->end = (char *)area + META_AREA_BYTES;
+    COMPILER_BARRIER();
+    meta.area = area;
     return true;
 }
 
@@ -45,9 +57,10 @@ void *meta_take(size_t bytes)
     bytes = round_up(bytes, CACHE_LINE_BYTES);
     lock_take(&meta.lock);
     char *taken = NULL;
-    if ((size_t)(meta.end - meta.at) >= bytes || meta_open_area()) {
-        taken = meta.at;
-        meta.at += bytes;
+    if ((size_t)(meta.area->end - meta.area->at) >= bytes
+        || meta_open_area()) {
+        taken = meta.area->at;
+        meta.area->at = taken + bytes;
     }
     lock_give(&meta.lock);
     return taken;

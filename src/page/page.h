@@ -8,11 +8,13 @@
  *   pool_take      a run of slices            pool_give     gives it back
  *   pool_map       a mapping of its own       pool_unmap    gives it back
  *   pool_purge     everything unused to the system, now
+ *   listing_set    marks an extent            listing_take  finds a mark
  */
 #ifndef PAGE_PAGE_H
 #define PAGE_PAGE_H
 
 #include "page/extent.h"
+#include "page/listing.h"
 #include "page/map.h"
 #include "page/meta.h"
 #include "page/pool.h"

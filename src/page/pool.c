@@ -5,6 +5,7 @@
  */
 #include "page/pool.h"
 
+#include "page/listing.h"
 #include "page/mapping.h"
 #include "util/bitmap.h"
 
@@ -26,6 +27,51 @@ enum { POOL_SLACK_SHARE = 4 };
 void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms)
 {
     store_relaxed(&pool->dirty_decay_ms, dirty_decay_ms);
+}
+
+/* -- the lock, and what it guards -- */
+
+/* What follows from the regions and the cached mappings. */
+struct pool_sums {
+    size_t taken_bytes;
+    size_t dirty_bytes;
+    size_t reserved_bytes;
+};
+
+static struct pool_sums pool_sum(const struct pool *pool)
+{
+    struct pool_sums sums = { .taken_bytes = pool->mapped_bytes,
+        .dirty_bytes = mapping_cached_bytes(pool) };
+    for (const struct region *r = pool->regions; r; r = r->next) {
+        const size_t bytes = r->slices * SLICE_BYTES;
+        sums.taken_bytes +=
+            (region_capacity(bytes) - r->free_slices) * SLICE_BYTES;
+        sums.dirty_bytes += r->dirty_slices * SLICE_BYTES;
+        sums.reserved_bytes += bytes;
+    }
+    return sums;
+}
+
+static COLD void pool_repair(struct pool *pool)
+{
+    for (int list = 0; list < CHUNK_LISTS; list++)
+        pool->queues[list] = (struct chunk_queue){ NULL, NULL };
+    for (struct region *r = pool->regions; r != NULL; r = r->next)
+        region_repair(r);
+    const struct pool_sums sums = pool_sum(pool);
+    pool->taken_bytes = sums.taken_bytes;
+    pool->dirty_bytes = sums.dirty_bytes;
+    pool->reserved_bytes = sums.reserved_bytes;
+    decay_repair(&pool->decay);
+    listing_repair(pool);
+    lock_mend(&pool->lock);
+}
+
+void pool_lock(struct pool *pool)
+{
+    lock_take(&pool->lock);
+    if (lock_is_broken(&pool->lock))
+        pool_repair(pool);
 }
 
 /* -- giving memory back -- */
@@ -131,7 +177,7 @@ void pool_settle(struct pool *pool, uint64_t now_ms)
 
 void pool_purge(struct pool *pool)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     pool_purge_to(pool, 0, sys_now_ms());
     /* This was asked for, so needing it again is nobody's mistake. */
     pool->decay.purged = 0;
@@ -140,7 +186,7 @@ void pool_purge(struct pool *pool)
 
 uint64_t pool_purged_bytes(struct pool *pool)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     const uint64_t bytes = pool->purged_bytes;
     lock_give(&pool->lock);
     return bytes;
@@ -148,13 +194,15 @@ uint64_t pool_purged_bytes(struct pool *pool)
 
 size_t pool_lease(struct pool *pool, size_t held, size_t wanted)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     pool_tick(pool, sys_now_ms());
-    pool->leased_bytes -= held;
+    /* What a vanished thread held may be counted or not. */
+    const size_t leased =
+        pool->leased_bytes - min_size(pool->leased_bytes, held);
     const size_t limit = pool_limit(pool);
-    const size_t others = pool->dirty_bytes + pool->leased_bytes;
+    const size_t others = pool->dirty_bytes + leased;
     const size_t granted = min_size(wanted, limit - min_size(limit, others));
-    pool->leased_bytes += granted;
+    pool->leased_bytes = leased + granted;
     lock_give(&pool->lock);
     return granted;
 }
@@ -163,7 +211,7 @@ size_t pool_lease(struct pool *pool, size_t held, size_t wanted)
 
 size_t pool_loose_limit(struct pool *pool)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     pool_tick(pool, sys_now_ms());
     const size_t limit = pool_limit(pool);
     lock_give(&pool->lock);
@@ -172,7 +220,7 @@ size_t pool_loose_limit(struct pool *pool)
 
 void pool_note_chilled(struct pool *pool, size_t bytes)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     pool->purges++;
     pool->purged_bytes += bytes;
     decay_note_purged(&pool->decay, bytes, sys_now_ms());
@@ -181,7 +229,7 @@ void pool_note_chilled(struct pool *pool, size_t bytes)
 
 void pool_note_warmed(struct pool *pool, size_t bytes)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     decay_note_fresh(&pool->decay, bytes, sys_now_ms());
     lock_give(&pool->lock);
 }
@@ -221,6 +269,7 @@ static struct region *pool_add_region(struct pool *pool, size_t slices)
     struct region **tail = &pool->regions;
     while (*tail != NULL)
         tail = &(*tail)->next;
+    COMPILER_BARRIER();         /* complete before it can be found */
     *tail = region;
     return region;
 }
@@ -232,22 +281,24 @@ static bool pool_close_region(struct pool *pool, struct region *region)
     if (region->free_slices < region_capacity(bytes))
         return false;
     const size_t dirty = region->dirty_slices * SLICE_BYTES;
-    struct region *next = region->next;
-    if (!region_close(region))
-        return false;
-    pool->dirty_bytes -= dirty;
-    pool->reserved_bytes -= bytes;
-    pool->purged_bytes += dirty;
     struct region **link = &pool->regions;
     while (*link != region)
         link = &(*link)->next;
-    *link = next;
+    *link = region->next;
+    COMPILER_BARRIER();         /* nobody finds it once it is gone */
+    if (!region_close(region)) {
+        *link = region;
+        return false;
+    }
+    pool->dirty_bytes -= dirty;
+    pool->reserved_bytes -= bytes;
+    pool->purged_bytes += dirty;
     return true;
 }
 
 void pool_release_free_regions(struct pool *pool)
 {
-    lock_take(&pool->lock);
+    pool_lock(pool);
     struct region *region = pool->regions;
     while (region != NULL) {
         struct region *next = region->next;
@@ -330,7 +381,7 @@ struct extent *pool_take(struct pool *pool, size_t slices, size_t step)
 {
     ASSERT(slices > 0);
     ASSERT(is_power_of_two(step));
-    lock_take(&pool->lock);
+    pool_lock(pool);
     struct extent *extent = pool_take_locked(pool, slices, step);
     if (extent == NULL && pool->cached != NULL) {
         mapping_drop_all(pool);
@@ -359,11 +410,13 @@ static void pool_give_locked(struct pool *pool, struct region *region,
 void pool_give(struct extent *extent)
 {
     struct pool *pool = extent->pool;
-    lock_take(&pool->lock);
+    pool_lock(pool);
+    /* A record whose slices are free says so itself, at any time. */
     store_relaxed(&extent->state, EXTENT_FREE);
+    COMPILER_BARRIER();
     pool_give_locked(pool, extent->region, (struct region_return){
         .first = pool_slice_of(extent), .count = extent->slices,
-        .touched = extent->touched,
+        .touched = min_size(extent->touched, extent->slices),
     });
     lock_give(&pool->lock);
 }
@@ -373,14 +426,18 @@ void pool_shrink(struct extent *extent, size_t slices)
     ASSERT(slices > 0);
     ASSERT(slices < extent->slices);
     struct pool *pool = extent->pool;
-    lock_take(&pool->lock);
+    pool_lock(pool);
     const size_t count = extent->slices - slices;
+    /* In no prefix does the record claim what is free, or as clean what was
+     * written: `touched` may be too much, never too little. */
     extent->slices = (uint32_t)slices;
+    COMPILER_BARRIER();
+    extent->touched = (uint32_t)slices;
+    COMPILER_BARRIER();
     pool_give_locked(pool, extent->region, (struct region_return){
         .first = pool_slice_of(extent) + slices, .count = count,
         .touched = count,
     });
-    extent->touched = (uint32_t)slices;
     lock_give(&pool->lock);
 }
 
@@ -389,7 +446,7 @@ bool pool_grow(struct extent *extent, size_t slices)
     ASSERT(slices > extent->slices);
     struct pool *pool = extent->pool;
     struct region *region = extent->region;
-    lock_take(&pool->lock);
+    pool_lock(pool);
     const size_t first = pool_slice_of(extent) + extent->slices;
     const size_t count = slices - extent->slices;
     const size_t before = region->dirty_slices;
@@ -401,12 +458,24 @@ bool pool_grow(struct extent *extent, size_t slices)
     if (grown) {
         const size_t dirty = before - region->dirty_slices;
         pool_note_taken(pool, count * SLICE_BYTES, dirty * SLICE_BYTES);
-        extent->slices = (uint32_t)slices;
+        /* Dirty before it is longer, as in pool_shrink(). */
         extent->touched = (uint32_t)slices;
         extent->zero = extent->zero && zero;
+        COMPILER_BARRIER();
+        extent->slices = (uint32_t)slices;
     }
     lock_give(&pool->lock);
     return grown;
+}
+
+bool pool_reaches(struct pool *pool, const void *pointer)
+{
+    bool reached = false;
+    pool_lock(pool);
+    for (const struct region *r = pool->regions; r && !reached; r = r->next)
+        reached = region_reaches(r, pointer);
+    lock_give(&pool->lock);
+    return reached;
 }
 
 /* -- audit -- */
@@ -433,17 +502,13 @@ static void pool_audit_queue(const struct pool *pool, uint8_t list)
 
 void pool_audit(struct pool *pool)
 {
-    lock_take(&pool->lock);
-    size_t taken = pool->mapped_bytes;
-    size_t dirty = mapping_cached_bytes(pool);
-    for (const struct region *r = pool->regions; r; r = r->next) {
+    pool_lock(pool);
+    for (const struct region *r = pool->regions; r; r = r->next)
         region_audit(r);                                    /* P4 */
-        const size_t usable = region_capacity(r->slices * SLICE_BYTES);
-        taken += (usable - r->free_slices) * SLICE_BYTES;
-        dirty += r->dirty_slices * SLICE_BYTES;
-    }
-    CHECK(dirty == pool->dirty_bytes);                      /* P1 */
-    CHECK(taken == pool->taken_bytes);                      /* P2 */
+    const struct pool_sums sums = pool_sum(pool);
+    CHECK(sums.dirty_bytes == pool->dirty_bytes);           /* P1 */
+    CHECK(sums.taken_bytes == pool->taken_bytes);           /* P2 */
+    CHECK(sums.reserved_bytes == pool->reserved_bytes);     /* P5 */
     for (uint8_t list = 0; list < CHUNK_LISTS; list++)
         pool_audit_queue(pool, list);
     decay_audit(&pool->decay);

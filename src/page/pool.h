@@ -10,13 +10,21 @@
  * Never    touches the memory it hands out; never sets the page map, but for
  *          making room in it: owners are the heap layer's business.
  *
+ * A thread may vanish in fork while it holds the lock. The truth is then in
+ * the list of regions, in each region (region.h), in the cached mappings and in
+ * mapped_bytes; from it the next one who takes the lock computes the rest.
+ * leased_bytes is the heap layer's to correct.
+ *
  * Holds, and pool_audit() asserts:
  *   P1  dirty_bytes == the dirty slices of all regions + cached mappings
  *   P2  taken_bytes == the used slices of all regions + live mappings
  *   P3  the queues hold exactly the chunks whose list says so, by age
  *   P4  every region passes region_audit()
+ *   P5  reserved_bytes == the bytes of all regions
  *
- * Tests    test/unit/page/pool_test.c  test/fault/fault_test.c
+ * Tests    test/unit/page/pool_test.c  test/unit/page/pool_life_test.c
+ *          test/unit/page/repair_test.c  test/unit/page/prefix_test.c
+ *          test/unit/page/vanish_test.c  test/fault/fault_test.c
  */
 #ifndef PAGE_POOL_H
 #define PAGE_POOL_H
@@ -46,6 +54,7 @@ struct pool {
 
     /* any thread, atomically */
     _Atomic int64_t dirty_decay_ms;
+    _Atomic uint64_t listed;    /* bit k: a region may have marks of kind k */
 };
 
 /* How much to reserve first. */
@@ -122,6 +131,14 @@ size_t pool_loose_limit(struct pool *pool);
 /* So many bytes inside slabs were purged; were needed again. */
 void pool_note_chilled(struct pool *pool, size_t bytes);
 void pool_note_warmed(struct pool *pool, size_t bytes);
+
+/* Does the address lie in memory that a region of the pool hands out? Takes
+ * the lock; for messages. */
+bool pool_reaches(struct pool *pool, const void *pointer);
+
+/* Take lock pool, and repair what a thread that vanished holding it left half
+ * done. Given back by lock_give(). */
+void pool_lock(struct pool *pool);
 
 void pool_audit(struct pool *pool);
 

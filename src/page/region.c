@@ -14,6 +14,7 @@ struct region_layout {
     size_t dirty;
     size_t chunk;
     size_t extent;
+    size_t mark;
     size_t end;
 };
 
@@ -27,7 +28,10 @@ static struct region_layout region_layout_of(size_t slices)
     at.chunk = at.dirty + bitmap_bytes;
     at.extent = round_up(at.chunk + chunks * sizeof(struct chunk),
         sys_page_bytes());
-    at.end = round_up(at.extent + slices * sizeof(struct extent),
+    /* On pages of their own, which a small process never touches. */
+    at.mark = round_up(at.extent + slices * sizeof(struct extent),
+        sys_page_bytes());
+    at.end = round_up(at.mark + REGION_KINDS * bitmap_bytes,
         sys_page_bytes());
     return at;
 }
@@ -90,6 +94,7 @@ struct region *region_open(struct pool *pool, struct chunk_queue *queues,
     region->dirty = (uint64_t *)(void *)(head + at.dirty);
     region->chunk = (struct chunk *)(void *)(head + at.chunk);
     region->extent = (struct extent *)(void *)(head + at.extent);
+    region->mark = (_Atomic uint64_t *)(void *)(head + at.mark);
     region_fill(region, region_head_slices(slices));
     return region;
 }
@@ -178,6 +183,7 @@ static bool region_commit(struct region *region, size_t end)
             return false;
     }
     region->committed = goal;
+    COMPILER_BARRIER();         /* R7: nothing is taken above it before */
     return true;
 }
 
@@ -187,7 +193,11 @@ bool region_take(struct region *region, size_t first, size_t count,
     if (!region_commit(region, first + count))
         return false;
 
+    /* Free no more, then clean: who vanishes in between loses the slices. The
+     * other way round, a prefix would offer dirty memory as clean. */
     const size_t dirty = bitmap_count(region->dirty, first, count);
+    bitmap_clear(region->free, first, count);
+    COMPILER_BARRIER();
     *zero = dirty == 0;
     for (size_t at = first; at < first + count;) {
         struct chunk *chunk = &region->chunk[at / CHUNK_SLICES];
@@ -200,7 +210,6 @@ bool region_take(struct region *region, size_t first, size_t count,
         at = end;
     }
 
-    bitmap_clear(region->free, first, count);
     region->free_slices -= count;
     if (first == region->lowest_free)
         region->lowest_free = bitmap_next(region->free, first + count,
@@ -219,8 +228,11 @@ void region_give(struct region *region, struct region_return back)
 {
     const size_t end = back.first + back.count;
     const size_t dirty_end = back.first + back.touched;
-    bitmap_set(region->free, back.first, back.count);
+    /* Dirty, then free, as in region_take(). */
     bitmap_set(region->dirty, back.first, back.touched);
+    COMPILER_BARRIER();
+    bitmap_set(region->free, back.first, back.count);
+    COMPILER_BARRIER();
     region->free_slices += back.count;
     region->dirty_slices += back.touched;
     region->lowest_free = min_size(region->lowest_free, back.first);
@@ -256,8 +268,10 @@ size_t region_purge(struct chunk *chunk)
     size_t at = low;
     while ((at = bitmap_next(region->dirty, at, high, true)) < high) {
         const size_t end = bitmap_next(region->dirty, at, high, false);
+        /* Dirty until it is purged. */
         if (sys_purge(region->base + at * SLICE_BYTES,
                 (end - at) * SLICE_BYTES)) {
+            COMPILER_BARRIER();
             bitmap_clear(region->dirty, at, end - at);
             purged += end - at;
         }
@@ -284,6 +298,43 @@ struct extent *region_extent(struct region *region, size_t slice)
     extent->region = region;
     extent->pool = region->pool;
     return extent;
+}
+
+/* -- after a fork -- */
+
+static void chunk_repair(struct region *region, size_t index)
+{
+    struct chunk *chunk = &region->chunk[index];
+    const size_t low = index * CHUNK_SLICES;
+    chunk->used = (uint16_t)(CHUNK_SLICES
+        - bitmap_count(region->free, low, CHUNK_SLICES));       /* R4 */
+    chunk->dirty = (uint16_t)bitmap_count(region->dirty, low,
+        CHUNK_SLICES);                                          /* R4 */
+    chunk->next = NULL;
+    chunk->prev = NULL;
+    chunk->list = CHUNK_CLEAN;
+    chunk_relist(chunk, false);                                 /* R6 R8 */
+}
+
+void region_repair(struct region *region)
+{
+    const size_t slices = region->slices;
+    for (size_t i = 0; i < (slices + 63) / 64; i++)
+        region->dirty[i] &= region->free[i];                    /* R3 */
+    region->free_slices = bitmap_count(region->free, 0, slices);
+    region->dirty_slices = bitmap_count(region->dirty, 0, slices);
+    region->lowest_free = bitmap_next(region->free, 0, slices, true);
+    region->lowest_dirty = bitmap_next(region->dirty, 0, slices, true);
+    for (size_t c = 0; c < slices / CHUNK_SLICES; c++)
+        chunk_repair(region, c);
+}
+
+bool region_reaches(const struct region *region, const void *pointer)
+{
+    const size_t slice =
+        ((uintptr_t)pointer - (uintptr_t)region->base) / SLICE_BYTES;
+    return slice < region->slices
+        && slice >= region_head_slices(region->slices);
 }
 
 /* -- audit -- */

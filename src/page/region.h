@@ -7,8 +7,16 @@
  * Used by  pool, which holds the lock for every call and keeps the sums.
  * Never    decides what to purge or when: decay.c does.
  *
- *   | guard | struct region, bitmaps, chunks, extents | guard | slices ... |
- *   '------------- head, a whole number of slices ------------'
+ * A thread may vanish in fork between any two stores of a change. The truth is
+ * `free`, `dirty` and `committed`, and they change in an order in which every
+ * prefix loses at most the slices of that change: what is taken stops being
+ * free before it stops being dirty, what is given is dirty before it is free,
+ * what is purged stops being dirty afterwards. All else follows from the truth,
+ * and region_repair() computes it anew.
+ *
+ *   | guard | struct region, bitmaps, chunks | extents | marks | guard |
+ *   '------------------ head, a whole number of slices --------------'
+ *   | slices ...
  *
  * Holds, and region_audit() asserts:
  *   R1  free_slices is the number of set bits of `free`
@@ -29,6 +37,9 @@
 #include "page/extent.h"
 
 enum { CHUNK_SLICES = 32 };
+
+/* Kinds of marks that a slice can have (listing.h). */
+enum { REGION_KINDS = 64 };
 #define CHUNK_BYTES (CHUNK_SLICES * SLICE_BYTES)
 
 enum chunk_list { CHUNK_WHOLE, CHUNK_PARTLY, CHUNK_LISTS, CHUNK_CLEAN };
@@ -60,6 +71,10 @@ struct region {
     uint64_t *dirty;
     struct chunk *chunk;
     struct extent *extent;
+    _Atomic uint64_t *mark;     /* for each kind a bit for each slice */
+
+    /* any thread, atomically */
+    _Atomic uint64_t listed;    /* bit k: there may be a mark of kind k */
 
     /* under lock pool */
     struct region *next;
@@ -108,6 +123,16 @@ void region_give(struct region *region, struct region_return back);
 size_t region_purge(struct chunk *chunk);
 
 struct extent *region_extent(struct region *region, size_t slice);
+
+/* Does the address lie in the slices that the region hands out? */
+bool region_reaches(const struct region *region, const void *pointer);
+
+/*
+ * After a thread vanished: clean up the truth (R3), and compute what follows
+ * from it (R1 R2 R4 R5 R6 R8). The pool's queues hold only what these
+ * calls put there for other regions.
+ */
+void region_repair(struct region *region);
 
 void region_audit(const struct region *region);
 

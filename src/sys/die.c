@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "table/option.h"
+#include "util/units.h"
 
 static const char *const misuse_messages[] = {
 #define MISUSE(id, message) message,
@@ -19,6 +20,22 @@ static _Atomic int64_t misuse_policy = MISUSE_ABORT;
 void sys_set_misuse_policy(int64_t policy)
 {
     store_relaxed(&misuse_policy, policy);
+}
+
+static void (*_Atomic misuse_listener)(const char *line);
+
+void sys_set_listener(void (*listener)(const char *line))
+{
+    store_relaxed(&misuse_listener, listener);
+}
+
+static void misuse_say(struct text *text)
+{
+    sys_write_error(text->bytes, text->length);
+    text->bytes[min_size(text->length, TEXT_BYTES - 1)] = '\0';
+    void (*listener)(const char *line) = load_relaxed(&misuse_listener);
+    if (listener != NULL)
+        listener(text->bytes);
 }
 
 void misuse(struct misuse_report report)
@@ -35,13 +52,17 @@ void misuse(struct misuse_report report)
     text_hex(&text, (uintptr_t)report.pointer);
     text_string(&text, "): ");
     text_string(&text, misuse_messages[report.what]);
-    if (report.block_bytes != 0) {
-        text_string(&text, " (block of ");
-        text_number(&text, report.block_bytes, 0);
-        text_string(&text, " bytes)");
+    if (report.kind != NULL) {
+        text_string(&text, " (");
+        text_string(&text, report.kind);
+        text_string(&text, " of ");
+        text_number(&text, report.bytes, 0);
+        text_string(&text, " bytes ");
+        text_string(&text, report.where);
+        text_string(&text, ")");
     }
     text_string(&text, "\n");
-    sys_write_error(text.bytes, text.length);
+    misuse_say(&text);
     if (policy == MISUSE_ABORT)
         abort();
 }

@@ -24,6 +24,9 @@
 
 #include "util/units.h"
 
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -46,7 +49,7 @@ static struct {
     _Atomic size_t page_bytes;
     size_t pretended_bytes;
     _Atomic size_t address_limit;
-    _Atomic int exit_key_state;
+    _Atomic uint32_t exit_key_state;
     pthread_key_t exit_key;
     int error_fd;
 } sys_state = { .error_fd = STDERR_FILENO };
@@ -97,7 +100,7 @@ static bool linux_is_error(long result)
 }
 
 /* Is this the call that a test wants to fail? */
-static bool sys_fails(enum sys_call kind)
+bool sys_fails(enum sys_call kind)
 {
     if (LIKELY(sys_fault.kinds == 0))
         return false;
@@ -180,6 +183,20 @@ void *sys_map(size_t bytes)
         return NULL;
     return linux_map_aligned(bytes, sys_page_bytes(),
         PROT_READ | PROT_WRITE);
+}
+
+void *sys_map_wiped(size_t bytes)
+{
+    if (sys_fails(SYS_WIPED))
+        return NULL;
+    void *start = linux_mmap(bytes, PROT_READ | PROT_WRITE);
+    if (start == NULL)
+        return NULL;
+    if (linux_call(SYS_madvise, (long[6]){ (long)start, (long)bytes,
+            MADV_WIPEONFORK }) == 0)
+        return start;
+    (void)linux_munmap(start, bytes);
+    return NULL;
 }
 
 bool sys_commit(void *address, size_t bytes)
@@ -303,22 +320,35 @@ const char *sys_environment(const char *name)
 
 /* -- threads and processes -- */
 
-enum { KEY_NONE, KEY_BUSY, KEY_READY, KEY_REFUSED };
+enum { KEY_NONE, KEY_READY, KEY_REFUSED, KEY_BUSY, KEY_GENERATION };
 
-/* The key is made once; a thread that comes meanwhile waits for it. */
+/* Is nobody alive making the key, and is there none? */
+static bool sys_lacks_exit_key(uint32_t state, uint32_t busy)
+{
+    return state == KEY_NONE || (state >= KEY_BUSY && state != busy);
+}
+
+/*
+ * The key is made once; a thread that comes meanwhile waits for it. Whoever
+ * was at it in an older generation has vanished: then it is made again.
+ */
 static bool sys_exit_key(void (*call)(void *))
 {
-    int state = KEY_NONE;
+    _Atomic uint32_t *word = &sys_state.exit_key_state;
+    fork_check();
+    const uint32_t busy = KEY_BUSY + fork_generation() * KEY_GENERATION;
     /* pairs with sys_exit_key() */
-    if (cas_acquire(&sys_state.exit_key_state, &state, KEY_BUSY)) {
+    uint32_t state = load_acquire(word);
+    /* pairs with sys_exit_key() */
+    if (sys_lacks_exit_key(state, busy) && cas_acquire(word, &state, busy)) {
         const bool made = pthread_key_create(&sys_state.exit_key, call) == 0;
         state = made ? KEY_READY : KEY_REFUSED;
         /* pairs with sys_exit_key() */
-        store_release(&sys_state.exit_key_state, state);
+        store_release(word, state);
     }
-    while (state == KEY_BUSY) {
+    while (state == busy) {
         /* pairs with sys_exit_key() */
-        state = load_acquire(&sys_state.exit_key_state);
+        state = load_acquire(word);
     }
     return state == KEY_READY;
 }
@@ -337,6 +367,20 @@ bool sys_on_thread_exit(void (*call)(void *), void *argument)
         return true;
     return &__cxa_thread_atexit_impl != NULL
         && __cxa_thread_atexit_impl(call, argument, &__dso_handle) == 0;
+}
+
+bool sys_is_first_thread(void)
+{
+    return linux_call(SYS_gettid, (long[6]){ 0 })
+        == linux_call(SYS_getpid, (long[6]){ 0 });
+}
+
+bool sys_thread_is_watched(void)
+{
+    void *list = NULL;
+    size_t length = 0;
+    return linux_call(SYS_get_robust_list,
+        (long[6]){ 0, (long)&list, (long)&length }) == 0 && list != NULL;
 }
 
 void sys_on_fork_child(void (*call)(void))

@@ -9,20 +9,24 @@ enum { HELD = 1, WAITERS = 2, GENERATION = 4 };
 /* Times the word is looked at before sleeping; critical sections are short. */
 enum { SPINS = 100 };
 
-static _Atomic uint32_t lock_generation;
-
-/* The fork handler is there. Not before a second thread is: a child of the
- * only thread finds no lock held, and most processes never pay for it. */
-static _Atomic bool lock_minds_fork;
-
+/* Bit r: the thread holds a lock of rank r, taken in that generation. */
+struct lock_held {
+    uint32_t ranks;
+    uint32_t generation;
+};
 #if ASHLAR_DEBUG
-/* Bit r: the thread holds a lock of rank r. */
-static THREAD_LOCAL uint32_t lock_held;
+static THREAD_LOCAL struct lock_held lock_held;
 #define LOCK_NOTE(expression) ((void)(expression))
 #else
-static uint32_t lock_held;
+static struct lock_held lock_held;
 #define LOCK_NOTE(expression) ((void)sizeof(expression))
 #endif
+
+/* The generation as a part of the word. */
+static uint32_t lock_generation(void)
+{
+    return fork_generation() * GENERATION;
+}
 
 /* Is the word one that nobody alive holds? */
 static bool lock_is_free(uint32_t word, uint32_t generation)
@@ -30,32 +34,36 @@ static bool lock_is_free(uint32_t word, uint32_t generation)
     return !(word & HELD) || (word & ~(uint32_t)3) != generation;
 }
 
-static void lock_note_taken(const struct lock *lock)
+/* The lock was taken; its word was `before`. */
+static void lock_note_taken(struct lock *lock, uint32_t before)
 {
-    ASSERT(lock_held >> lock->rank == 0);       /* L2 */
-    LOCK_NOTE(lock_held |= 1u << lock->rank);
+    /* Should this taker vanish before the next line, the next one finds its
+     * word as it found this one. */
+    if (UNLIKELY(before & HELD))
+        lock->broken = true;                    /* L3 */
+    LOCK_NOTE(lock_held.generation == fork_generation()
+        || (lock_held = (struct lock_held){ 0, fork_generation() }, 0));
+    ASSERT(lock_held.ranks >> lock->rank == 0); /* L2 */
+    LOCK_NOTE(lock_held.ranks |= 1u << lock->rank);
 }
 
-static COLD void lock_mind_fork(void)
-{
-    /* The flag first: the registration may allocate, and take locks. */
-    if (!exchange_relaxed(&lock_minds_fork, true))
-        sys_on_fork_child(lock_forget_all);
-}
-
+/*
+ * The generation is looked after before each taking: in a child that no
+ * handler told, no lock is taken in the generation of the parent, so that
+ * a word of the parent's is one that nobody alive holds.
+ */
 bool lock_try(struct lock *lock)
 {
-    if (UNLIKELY(!load_relaxed(&lock_minds_fork))
-        && !sys_single_threaded())
-        lock_mind_fork();
-    const uint32_t generation = load_relaxed(&lock_generation);
+    fork_mind();
+    fork_check();
+    const uint32_t generation = lock_generation();
     uint32_t word = load_relaxed(&lock->word);
     if (!lock_is_free(word, generation))
         return false;
     /* pairs with lock_give() */
     if (!cas_acquire(&lock->word, &word, generation | HELD))
         return false;
-    lock_note_taken(lock);
+    lock_note_taken(lock, word);
     return true;
 }
 
@@ -66,10 +74,11 @@ static COLD void lock_take_slow(struct lock *lock)
             return;
     }
     /* From here on the word says that somebody may be asleep. */
+    const uint32_t generation = lock_generation();
+    const uint32_t wanted = generation | HELD | WAITERS;
+    uint32_t word;
     for (;;) {
-        const uint32_t generation = load_relaxed(&lock_generation);
-        uint32_t word = load_relaxed(&lock->word);
-        const uint32_t wanted = generation | HELD | WAITERS;
+        word = load_relaxed(&lock->word);
         if (lock_is_free(word, generation)) {
             /* pairs with lock_give() */
             if (cas_acquire(&lock->word, &word, wanted))
@@ -79,7 +88,7 @@ static COLD void lock_take_slow(struct lock *lock)
             sys_wait(&lock->word, word | WAITERS);
         }
     }
-    lock_note_taken(lock);
+    lock_note_taken(lock, word);
 }
 
 void lock_take(struct lock *lock)
@@ -90,15 +99,15 @@ void lock_take(struct lock *lock)
 
 void lock_give(struct lock *lock)
 {
-    LOCK_NOTE(lock_held &= ~(1u << lock->rank));
+    LOCK_NOTE(lock_held.ranks &= ~(1u << lock->rank));
     /* pairs with lock_try() and lock_take_slow() */
     const uint32_t word = exchange_release(&lock->word, 0);
     if (UNLIKELY(word & WAITERS))
         sys_wake_one(&lock->word);
 }
 
-void lock_forget_all(void)
+void lock_mend(struct lock *lock)
 {
-    add_relaxed(&lock_generation, GENERATION);
-    LOCK_NOTE(lock_held = 0);
+    COMPILER_BARRIER();
+    lock->broken = false;
 }

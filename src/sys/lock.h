@@ -7,10 +7,13 @@
  * Never    held by a thread that a child of fork waits for: the word carries
  *          the generation of the process, and a word of an older generation
  *          counts as free. What the lock guards must therefore be sound
- *          after any prefix of an operation.
+ *          after any prefix of an operation, or be repaired by the next one
+ *          who takes the lock and finds it broken.
  *
  * Holds    L1  word == 0, or generation << 2 | waiters << 1 | held
  *          L2  debug builds: locks are taken in the order of lock.def
+ *          L3  if a holder has vanished, the word is of an older generation,
+ *              or broken is set, until lock_mend()
  *
  * Tests    test/unit/sys/lock_test.c
  */
@@ -29,6 +32,7 @@ enum lock_rank {
 struct lock {
     _Atomic uint32_t word;
     enum lock_rank rank;
+    bool broken;                /* under the lock itself */
 };
 
 void lock_take(struct lock *lock);
@@ -37,8 +41,20 @@ void lock_give(struct lock *lock);
 /* Take it if that needs no waiting. */
 MUST_USE bool lock_try(struct lock *lock);
 
-/* In the child of fork: nothing that was held is held any more. Called by
- * itself, from the moment that a lock is taken beside a second thread. */
-void lock_forget_all(void);
+/* Does somebody hold it, as far as can be told without a barrier? */
+static inline bool lock_is_taken(const struct lock *lock)
+{
+    return load_relaxed(&lock->word) != 0;
+}
+
+/* Asked by the holder: did an earlier one vanish, so that what the lock
+ * guards may be half done? True until lock_mend(). */
+static inline bool lock_is_broken(const struct lock *lock)
+{
+    return UNLIKELY(lock->broken);
+}
+
+/* What the lock guards is whole again. */
+void lock_mend(struct lock *lock);
 
 #endif

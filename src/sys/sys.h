@@ -2,7 +2,8 @@
 /*
  * sys - the operating system, as this library sees it.
  *
- * Owns     every system call and every fact about the machine.
+ * Owns     every system call and every fact about the machine; it is the
+ *          face of fork.h and life.h too.
  * Used by  all layers above; tests make calls fail through struct sys_fault.
  * Never    allocates, sets errno, or calls a libc function that another
  *          library might interpose to allocate.
@@ -12,12 +13,16 @@
  * that nothing changed.
  *
  * Tests    test/fault/fault_test.c  test/unit/sys/lock_test.c
+ *          test/unit/sys/fork_test.c
  */
 #ifndef SYS_SYS_H
 #define SYS_SYS_H
 
-#include "util/atomic.h"
-#include "util/compiler.h"
+#include "sys/barrier.h"
+#include "sys/fork.h"
+#include "sys/life.h"
+#include "sys/peek.h"
+#include "sys/secret.h"
 #include "util/text.h"
 
 /* -- memory -- */
@@ -27,6 +32,9 @@ MUST_USE void *sys_reserve(size_t bytes, size_t align);
 
 /* Readable, writable, zero; aligned to the page size. */
 MUST_USE void *sys_map(size_t bytes);
+
+/* As sys_map; in a child of fork it reads as zero again. */
+MUST_USE void *sys_map_wiped(size_t bytes);
 
 /* Make a reserved range usable; it reads as zero until written. */
 MUST_USE bool sys_commit(void *address, size_t bytes);
@@ -71,6 +79,14 @@ const char *sys_environment(const char *name);
 /* Call back when the calling thread ends; false: no such call will come. */
 MUST_USE bool sys_on_thread_exit(void (*call)(void *), void *argument);
 
+/* Is the caller the thread that the process began with? In a child that is
+ * the one that forked. Asked for anew each time. */
+bool sys_is_first_thread(void);
+
+/* Does the kernel mark the robust mutexes of the calling thread when it ends?
+ * Not in the child of a bare clone, of which libc does not know. */
+bool sys_thread_is_watched(void);
+
 /* Call back in every child of fork(), before it runs. */
 void sys_on_fork_child(void (*call)(void));
 
@@ -91,16 +107,21 @@ enum misuse {
 #include "table/misuse.def"
 };
 
-/* What the program did, in one line to stderr; then, as option on_misuse
- * says (set by sys_set_misuse_policy), abort or return. */
+/* What the program did, in one line to stderr and to the listener; then, as
+ * option on_misuse says (set by sys_set_misuse_policy), abort or return. */
 struct misuse_report {
     enum misuse what;
     const char *call;
     const void *pointer;
-    size_t block_bytes;         /* 0: not known */
+    const char *kind;           /* "block"; NULL: nothing is known */
+    size_t bytes;               /* of the block */
+    const char *where;          /* "in a slab of this thread" */
 };
 COLD void misuse(struct misuse_report report);
 void sys_set_misuse_policy(int64_t policy);
+
+/* Who hears of reports beside stderr; NULL: nobody. */
+void sys_set_listener(void (*listener)(const char *line));
 
 /* Something that cannot be: say so and end the process. */
 COLD NORETURN void panic(const char *what);
@@ -118,7 +139,8 @@ COLD NORETURN void panic(const char *what);
 
 enum sys_call {
     SYS_RESERVE, SYS_MAP, SYS_COMMIT, SYS_RELEASE, SYS_PURGE, SYS_RESIZE,
-    SYS_MOVE, SYS_LIFT, SYS_THREAD_EXIT, SYS_CALL_KINDS
+    SYS_MOVE, SYS_LIFT, SYS_THREAD_EXIT, SYS_WIPED, SYS_BARRIER,
+    SYS_CALL_KINDS
 };
 
 /*
@@ -132,6 +154,9 @@ struct sys_fault {
     uint32_t kinds;             /* bit k: calls of kind k count */
 };
 extern struct sys_fault sys_fault;
+
+/* For sys/: is this call to fail? */
+MUST_USE bool sys_fails(enum sys_call kind);
 
 /* Pretend that pages are larger than they are; before the first call. */
 void sys_pretend_page_bytes(size_t bytes);

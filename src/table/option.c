@@ -25,6 +25,7 @@ static const char *const option_misuse_words[] = {
 #define OPTION_WORDS_FLAG option_flag_words
 #define OPTION_WORDS_MISUSE option_misuse_words
 #define OPTION_WORDS_MILLIS NULL
+#define OPTION_WORDS_NUMBER NULL
 
 struct option_row {
     const char *name;

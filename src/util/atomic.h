@@ -4,7 +4,7 @@
  *
  * Owns     every use of <stdatomic.h>. Each acquire and each release in the
  *          tree names its partner in a comment.
- * Never    offers sequential consistency: nothing here needs it.
+ * Never    offers sequential consistency but as a fence, for one purpose.
  */
 #ifndef UTIL_ATOMIC_H
 #define UTIL_ATOMIC_H
@@ -31,6 +31,15 @@
 
 #define add_relaxed(word, value) \
     atomic_fetch_add_explicit(word, value, memory_order_relaxed)
+
+#define or_relaxed(word, value) \
+    atomic_fetch_or_explicit(word, value, memory_order_relaxed)
+
+#define fence_acquire() atomic_thread_fence(memory_order_acquire)
+#define fence_release() atomic_thread_fence(memory_order_release)
+
+/* For two threads that each write one word and then read the other's. */
+#define fence_total() atomic_thread_fence(memory_order_seq_cst)
 
 /* Compare and swap; on failure *expected holds what was found. */
 #define cas_relaxed(word, expected, value)                        \

@@ -30,11 +30,27 @@
  * the compiler from a longer way to the same address. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
 
+/* What is written above is stored before what is written below. */
+#define COMPILER_BARRIER() __asm__ volatile("" : : : "memory")
+
+/* Fetch a cache line to write to it: one that is read first and then written
+ * travels twice, if another processor had it. */
+#if defined(__x86_64__)
+#define PREFETCH_WRITE(address) \
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(address)))
+#else
+#define PREFETCH_WRITE(address) __builtin_prefetch(address, 1)
+#endif
+
 /* Thread-local data that one load from the thread pointer reaches. */
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
 #ifndef ASHLAR_DEBUG
 #define ASHLAR_DEBUG 0
+#endif
+
+#ifndef ASHLAR_CHECKS
+#define ASHLAR_CHECKS 1
 #endif
 
 #endif

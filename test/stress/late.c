@@ -2,11 +2,14 @@
 /*
  * Late: memory used when a thread or the process is nearly gone.
  *
- * Goal: malloc and free work in atexit handlers, in all four rounds of
- * destructors of thread-specific data, whatever ran before them, in a process
- * whose main thread has ended first, and in threads that still run while the
- * process exits.  Method: each of these, the last two in child processes
- * whose exit status is the answer.
+ * Goal: malloc and free work in atexit handlers, in destructors of C++
+ * thread_local objects, in all four rounds of destructors of thread-specific
+ * data, whatever ran before them, in a process whose main thread has ended
+ * first, and in threads that still run while the process exits.  Method: each
+ * of these, the last two in child processes whose exit status is the answer.
+ * The library takes its own leave somewhere among the destructors: so keys are
+ * made before and after its first use (by the test, if it is not preloaded),
+ * and objects are registered before and after a thread's, and by one another.
  */
 #include "stress.h"
 
@@ -14,8 +17,14 @@
 
 enum { KEYS = 6, HANDLERS = 20, CHILD_SECONDS = 20 };
 
+/* What a compiler calls for a thread_local object with a destructor. */
+int __cxa_thread_atexit_impl(void (*function)(void *), void *object,
+                             void *library);
+extern void *__dso_handle;
+
 static pthread_key_t keys[KEYS];
-static atomic_size_t destroyed;
+static atomic_size_t destroyed, objects_destroyed;
+
 
 /* A little of everything, as a destructor in a library would do. */
 static void use_memory(uint64_t seed)
@@ -52,11 +61,35 @@ static void destructor(void *value)
     }
 }
 
+/* The first that a thread registers is the last that is destroyed.  An even
+ * one registers another, whose turn is next. */
+static void object_destructor(void *object);
+
+static void register_object(uintptr_t number)
+{
+    EXPECT_EQUAL(__cxa_thread_atexit_impl(object_destructor, (void *)number,
+                                          &__dso_handle), 0);
+}
+
+static void object_destructor(void *object)
+{
+    const uintptr_t number = (uintptr_t)object;
+    use_memory(number);
+    atomic_fetch_add_explicit(&objects_destroyed, 1, memory_order_relaxed);
+    if (number % 2 == 0)
+        register_object(number + 1);
+}
+
 static void *dies_slowly(void *argument)
 {
     const uint64_t seed = (uint64_t)(uintptr_t)argument;
+    register_object(seed * 4);
     if (seed % 3 != 0) /* else the destructors make the first use of all */
         use_memory(seed);
+    register_object(seed * 4 + 2);
+    /* The text has a buffer of the thread's own, which the C library frees
+     * when all destructors have run. */
+    EXPECT(strerror(5000) != NULL);
     for (size_t i = 0; i < KEYS; i++) {
         struct marked *block = marked_take(48 * KEYS + i, 1);
         EXPECT_EQUAL(pthread_setspecific(keys[i], block), 0);
@@ -76,6 +109,7 @@ static void all_rounds_of_destructors(void)
     crew_join(&crew);
     EXPECT_EQUAL(atomic_load(&destroyed),
                  lives * KEYS * DESTRUCTOR_ROUNDS);
+    EXPECT_EQUAL(atomic_load(&objects_destroyed), lives * 4);
     subject_audit();
 }
 
@@ -155,12 +189,16 @@ static void handler(void)
 int main(int argc, char **argv)
 {
     test_begin("late", argc, argv);
-    for (size_t i = 0; i < KEYS; i++)
+    for (size_t i = 0; i < KEYS; i++) {
+        if (i == KEYS / 2)
+            use_memory(test.seed);
         EXPECT_EQUAL(pthread_key_create(&keys[i], destructor), 0);
+    }
     for (size_t i = 0; i < HANDLERS; i++)
         EXPECT_EQUAL(atexit(handler), 0);
     for (unsigned round = 0; test_more(round, 1); round++) {
         atomic_store(&destroyed, 0);
+        atomic_store(&objects_destroyed, 0);
         all_rounds_of_destructors();
         /* A sanitizer's own exit is not made for these two. */
         if (!SUBJECT_SANITIZED) {

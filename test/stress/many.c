@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many: five hundred threads alive at once, each with a few blocks.
+ * Many: a thousand threads alive at once, each with a few blocks.
  *
  * Goal: any number of threads can hold memory, what they hold can be freed by
  * others while they live and after they are dead, and a thread costs little.
@@ -10,7 +10,7 @@
  */
 #include "stress.h"
 
-enum { THREADS_MAX = 500, BLOCKS = 9 };
+enum { THREADS_MAX = 1000, BLOCKS = 9 };
 
 struct resident {
     size_t number;

@@ -71,7 +71,7 @@ enum {
                                      : PTHREAD_DESTRUCTOR_ITERATIONS
 };
 
-enum { STRESS_THREADS_MAX = 512 };
+enum { STRESS_THREADS_MAX = 1024 };
 
 struct crew {
     pthread_t threads[STRESS_THREADS_MAX];

@@ -62,6 +62,10 @@ static UNUSED void child_read(int from, char *text)
     while ((got = read(from, text + used, CHILD_TEXT_BYTES - 1 - used)) > 0)
         used += (size_t)got;
     text[used] = '\0';
+    /* The rest is read too, or the child would wait. */
+    char more[CHILD_TEXT_BYTES];
+    while (read(from, more, sizeof more) > 0)
+        continue;
 }
 
 /* Run call(argument) in a child. */
@@ -149,6 +153,22 @@ static UNUSED size_t dice_below(struct dice *dice, size_t limit)
 }
 
 /* -- the heap under test -- */
+
+static UNUSED struct slab *slab_with(const void *pointer)
+{
+    return slab_of(heap_find(pointer).extent);
+}
+
+static UNUSED bool is_orphan(const struct heap *heap)
+{
+    return load_relaxed(&heap->pending) == HEAP_ORPHAN;
+}
+
+/* Bytes of runs in a heap's chains: the owner's view. */
+static UNUSED size_t chain_bytes(const struct kept *kept)
+{
+    return kept->chain_bytes - load_relaxed(&kept->stolen_bytes);
+}
 
 static UNUSED size_t list_length(const struct block *list)
 {

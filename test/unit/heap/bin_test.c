@@ -7,6 +7,8 @@
  */
 #include "bench.h"
 
+#include "heap/check.h"
+
 enum { BLOCKS_MAX = 40000, STEPS = 600 };
 
 /* Everything that is out of one bin. */
@@ -24,16 +26,31 @@ static void audit_bin(const struct bin *bin)
         assert_int_equal(bin->current->place, SLAB_CURRENT);
         slab_audit(bin->current);
     }
-    for (struct slab *at = bin->partial; at != NULL; at = at->next) {
-        assert_int_equal(at->place, SLAB_PARTIAL);
-        assert_true(at != bin->current);
-        slab_audit(at);
+    for (int place = 0; place < SLAB_LISTS; place++) {
+        const struct slab *last = NULL;
+        struct slab *at = bin->list[place].first;
+        for (; at != NULL; last = at, at = at->next) {
+            assert_int_equal(at->place, place);             /* B1 */
+            assert_ptr_equal(at->prev, last);
+            assert_true(at != bin->current);
+            slab_audit(at);
+        }
+        assert_ptr_equal(bin->list[place].last, last);
     }
 }
 
-static struct slab *slab_with(const void *pointer)
+static void expect_no_slabs(const struct bin *bin)
 {
-    return slab_of(heap_find(pointer).extent);
+    assert_null(bin->current);
+    for (int place = 0; place < SLAB_LISTS; place++) {
+        assert_null(bin->list[place].first);
+        assert_null(bin->list[place].last);
+    }
+}
+
+static struct slab *first_of(const struct bin *bin, enum slab_place place)
+{
+    return bin->list[place].first;
 }
 
 /* One refill goes outside; how many blocks that was. */
@@ -71,8 +88,7 @@ static void begin(struct outside *out, struct heap *heap, unsigned cls)
     out->cls = cls;
     out->bin = &heap->bin[cls];
     out->count = 0;
-    assert_null(out->bin->current);
-    assert_null(out->bin->partial);
+    expect_no_slabs(out->bin);
 }
 
 /* All back; nothing of the class is left. */
@@ -82,8 +98,8 @@ static void end(struct outside *out)
         give_one(out, out->count - 1);
     audit_bin(out->bin);
     bin_settle(out->bin);
-    assert_null(out->bin->current);
-    assert_null(out->bin->partial);
+    expect_no_slabs(out->bin);
+    assert_int_equal(out->heap->aside_bytes, 0);            /* H3 */
     assert_int_equal(out->bin->handed, out->bin->folded);
 }
 
@@ -127,7 +143,7 @@ static void no_block_is_out_twice(void **state)
         qsort(out->block, out->count, sizeof out->block[0], by_address);
         for (size_t i = 0; i < out->count; i++) {
             char *at = (char *)out->block[i];
-            assert_true(slab_has_block_at(slab_with(at), at));
+            assert_true(check_is_block(slab_with(at), at));
             if (i > 0)
                 assert_true(at >= (char *)out->block[i - 1]
                     + class_bytes[cls]);
@@ -156,7 +172,9 @@ static void a_slab_lives_from_current_over_full_and_partial(void **state)
         begin(out, heap, cls);
         struct slab *first = fill_first(out);
         assert_int_equal(first->place, SLAB_FULL);
-        assert_null(out->bin->partial);
+        assert_ptr_equal(first_of(out->bin, SLAB_FULL), first);
+        assert_null(first_of(out->bin, SLAB_PARTIAL));
+        assert_int_equal(heap->aside_bytes, slab_bytes(first)); /* H3 */
         slab_audit(first);
 
         /* A sixteenth comes back, or a segment if that is less. */
@@ -168,13 +186,14 @@ static void a_slab_lives_from_current_over_full_and_partial(void **state)
             slab_audit(first);
         }
         assert_int_equal(first->place, SLAB_PARTIAL);
-        assert_ptr_equal(out->bin->partial, first);
+        assert_ptr_equal(first_of(out->bin, SLAB_PARTIAL), first);
+        assert_null(first_of(out->bin, SLAB_FULL));
 
         /* The current one runs out: the partial one is next. */
         while (first->place == SLAB_PARTIAL)
             (void)take_some(out);
         assert_ptr_equal(out->bin->current, first);
-        assert_null(out->bin->partial);
+        assert_null(first_of(out->bin, SLAB_PARTIAL));
         audit_bin(out->bin);
         end(out);
     }
@@ -194,7 +213,8 @@ static void a_slab_closes_when_its_last_block_comes_back(void **state)
             give_from(out, first);
         }
         assert_int_equal(owner_of(start), MAP_NOBODY);
-        assert_null(out->bin->partial);
+        assert_null(first_of(out->bin, SLAB_FULL));
+        assert_null(first_of(out->bin, SLAB_PARTIAL));
         end(out);
     }
 }
@@ -241,7 +261,7 @@ static void settling_closes_the_current_slab_or_lists_it(void **state)
         bin_settle(out->bin);
         assert_null(out->bin->current);
         assert_int_equal(slab->place, SLAB_PARTIAL);
-        assert_ptr_equal(out->bin->partial, slab);
+        assert_ptr_equal(first_of(out->bin, SLAB_PARTIAL), slab);
         audit_bin(out->bin);
         /* It is the next one to hand out from. */
         (void)take_some(out);

@@ -134,7 +134,7 @@ static void cold_blocks_are_handed_out_again_before_new_slabs(void **state)
     }
     assert_int_equal(arena_main.pool.taken_bytes, taken);
     check_kept(count, 8192, 1);
-    assert_null(heap->bin[class_of(8192)].cold);
+    assert_null(heap->bin[class_of(8192)].list[SLAB_COLD].first);
     free_kept(count, 1);
     API(malloc_trim)(0);
     API(audit_all)();
@@ -168,7 +168,7 @@ static void slabs_of_many_small_blocks_are_left_alone(void **state)
     free_most(20000, 4);
     assert_int_equal(heap->loose_bytes, 0);
     API(malloc_trim)(0);
-    assert_null(heap->bin[class_of(512)].cold);
+    assert_null(heap->bin[class_of(512)].list[SLAB_COLD].first);
     check_kept(20000, 512, 4);
     free_kept(20000, 4);
     API(malloc_trim)(0);

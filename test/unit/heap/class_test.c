@@ -3,7 +3,8 @@
  * Size classes: every answer of class_of() and class_of_aligned() against a
  * search in the rows of the table, and every column of the rows computed
  * again from the slab's and the block's size, here and by the tool that
- * printed them.
+ * printed them; and the multiplication that tells blocks from other addresses
+ * against a division, for every offset that a slab has.
  */
 #include "bench.h"
 
@@ -91,17 +92,50 @@ static size_t whole(double value)
     return (size_t)strtoul(text, NULL, 10);
 }
 
-static void the_inverse_divides_every_offset_of_a_slab(void **state)
+/* -- one multiplication for two questions -- */
+
+/* Is the answer for an offset right, whatever number of blocks is asked
+ * about? */
+static bool scales(unsigned cls, uint64_t offset)
+{
+    const uint64_t scaled = offset * class_factor[cls];
+    const uint64_t bytes = class_bytes[cls];
+    if (offset % bytes == 0 && offset / bytes < class_blocks[cls])
+        return scaled == offset / bytes * class_step[cls];
+    return scaled >= class_blocks[cls] * class_step[cls];
+}
+
+static void the_factor_tells_every_block_from_every_other_offset(void **state)
 {
     (void)state;
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        const size_t bytes = class_bytes[cls];
-        for (size_t offset = 0; offset < SLAB_BYTES_MAX; offset++) {
-            const size_t quotient =
-                offset * class_inverse[cls] >> CLASS_INVERSE_LOG2;
-            if (quotient != offset / bytes)
-                fail_msg("%zu / %zu came out as %zu", offset, bytes,
-                    quotient);
+        /* Indices stay apart, and the highest does not wrap around. */
+        assert_true(class_step[cls] > 0);
+        assert_true(class_step[cls] <= UINT64_MAX / class_blocks[cls]);
+        for (uint64_t offset = 0; offset <= SLAB_BYTES_MAX; offset++) {
+            if (!scales(cls, offset))
+                fail_msg("class %u: offset %zu", cls, (size_t)offset);
+            /* Of a pointer below the slab. */
+            if (offset > 0 && !scales(cls, -offset))
+                fail_msg("class %u: offset -%zu", cls, (size_t)offset);
+        }
+    }
+}
+
+/* What was overwritten may be any address that a program can have. */
+static void the_factor_refuses_addresses_anywhere(void **state)
+{
+    (void)state;
+    const uint64_t addresses = (uint64_t)1 << 47;
+    struct dice dice = { .state = 11 };
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        for (int i = 0; i < 200000; i++) {
+            const uint64_t offset = SLAB_BYTES_MAX
+                + (uint64_t)dice_below(&dice, (size_t)1 << 31)
+                    * dice_below(&dice, 1 << 16) % addresses;
+            if (!scales(cls, offset) || !scales(cls, -offset))
+                fail_msg("class %u: offset 0x%llx", cls,
+                    (unsigned long long)offset);
         }
     }
 }
@@ -183,7 +217,8 @@ int main(void)
         cmocka_unit_test(every_alignment_gets_the_first_class_that_is_aligned),
         cmocka_unit_test(the_arrays_are_the_rows),
         cmocka_unit_test(sizes_rise_by_16_and_then_four_to_a_doubling),
-        cmocka_unit_test(the_inverse_divides_every_offset_of_a_slab),
+        cmocka_unit_test(the_factor_tells_every_block_from_every_other_offset),
+        cmocka_unit_test(the_factor_refuses_addresses_anywhere),
         cmocka_unit_test(the_columns_follow_from_the_sizes),
         cmocka_unit_test(the_tool_prints_the_same_rows),
         cmocka_unit_test(the_tool_sees_a_row_that_differs),

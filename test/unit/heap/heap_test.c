@@ -25,9 +25,15 @@ static void an_orphan_is_adopted_before_a_heap_is_made(void **state)
     assert_ptr_not_equal(heap, other);
     const size_t count = heap_count();
     heap_orphan(heap);
+    assert_true(is_orphan(heap));
     assert_int_equal(load_relaxed(&arena_main.orphans), 1);
     assert_ptr_equal(heap_adopt(&arena_main), heap);
+    assert_false(is_orphan(heap));
     assert_int_equal(load_relaxed(&arena_main.orphans), 0);
+    /* It has an owner: nobody else becomes it. */
+    assert_false(heap_claim(heap));
+    assert_false(heap_claim(other));
+    assert_false(heap_claim(arena_main.shared));
     assert_int_equal(heap_count(), count);
     struct heap *third = heap_adopt(&arena_main);
     assert_int_equal(heap_count(), count + 1);
@@ -47,6 +53,9 @@ static void heaps_are_aligned_and_the_arenas(void **state)
     assert_true(OWNER_UNBORN % CACHE_LINE_BYTES != 0);
     assert_true(OWNER_RUN % CACHE_LINE_BYTES != 0);
     assert_true(OWNER_MAPPING % CACHE_LINE_BYTES != 0);
+    assert_true(OWNER_SHARED % CACHE_LINE_BYTES != 0);
+    assert_true(OWNER_GONE % CACHE_LINE_BYTES != 0);
+    assert_true(HEAP_ORPHAN % CACHE_LINE_BYTES != 0);
 }
 
 static void *note_heap(void *argument)
@@ -68,10 +77,12 @@ static void a_dead_threads_heap_is_the_next_threads(void **state)
     assert_ptr_equal(first, second);
 }
 
-static void an_owner_that_leaves_keeps_nothing_free(void **state)
+/* What an owner leaves is in the chains, where anybody can take it. */
+static void an_owner_that_leaves_keeps_only_chains(void **state)
 {
     (void)state;
     struct heap *heap = heap_adopt(&arena_main);
+    heap_tidy(heap);
     const size_t taken = arena_main.pool.taken_bytes;
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         struct block *list = bin_refill(heap, cls);
@@ -83,8 +94,12 @@ static void an_owner_that_leaves_keeps_nothing_free(void **state)
     }
     assert_true(arena_main.pool.taken_bytes > taken);
     heap_orphan(heap);
-    assert_int_equal(arena_main.pool.taken_bytes, taken);
+    assert_int_equal(arena_main.pool.taken_bytes,
+        taken + chain_bytes(&heap->kept));
     assert_int_equal(heap->kept.hand_slices, 0);
+    API(audit_all)();
+    (void)API(malloc_trim)(0);
+    assert_int_equal(arena_main.pool.taken_bytes, taken);
     API(audit_all)();
 }
 
@@ -225,7 +240,7 @@ int main(void)
         cmocka_unit_test(an_orphan_is_adopted_before_a_heap_is_made),
         cmocka_unit_test(heaps_are_aligned_and_the_arenas),
         cmocka_unit_test(a_dead_threads_heap_is_the_next_threads),
-        cmocka_unit_test(an_owner_that_leaves_keeps_nothing_free),
+        cmocka_unit_test(an_owner_that_leaves_keeps_only_chains),
         cmocka_unit_test(a_pointer_is_found_for_what_it_is),
         cmocka_unit_test(the_shared_heap_serves_every_class),
         cmocka_unit_test(a_purge_empties_the_chains_of_other_heaps),

@@ -294,6 +294,27 @@ static void a_sweep_takes_runs_whose_lease_a_thief_took(void **state)
     check_kept(kept);
 }
 
+/* Its owner vanished in the middle of anything: no count is believed. */
+static void a_reset_returns_everything_whatever_the_counts_say(void **state)
+{
+    struct kept *kept = *state;
+    for (size_t slices = 1; slices <= 4; slices++) {
+        assert_true(kept_push_hand(kept, take_run(slices)));
+        assert_true(kept_push(kept, take_run(8 * slices)));
+    }
+    kept->hand_slices = 0;
+    kept->chain_bytes = 99;
+    store_relaxed(&kept->stolen_bytes, 98);
+    kept_reset(kept, pool);
+    assert_int_equal(pool->taken_bytes, 0);
+    assert_int_equal(pool->leased_bytes, 0);
+    assert_int_equal(kept->hand_slices, 0);
+    assert_int_equal(kept->chain_bytes, 0);
+    check_alone(kept);
+    assert_true(kept_push(kept, take_run(3)));
+    check_alone(kept);
+}
+
 static int begin(void **state)
 {
     *state = calloc(1, sizeof(struct kept));
@@ -325,6 +346,7 @@ int main(void)
         WITH_KEPT(the_pool_grants_no_more_than_its_limit),
         WITH_KEPT(without_a_lease_nothing_is_kept_beyond_the_hand),
         WITH_KEPT(a_sweep_takes_what_was_idle_since_the_last),
+        WITH_KEPT(a_reset_returns_everything_whatever_the_counts_say),
         WITH_KEPT(a_thief_and_the_owner_lose_nothing),
         WITH_KEPT(a_sweep_takes_runs_whose_lease_a_thief_took),
     };

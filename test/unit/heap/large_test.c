@@ -72,7 +72,10 @@ static void runs_end_and_mappings_begin_at_four_mib(void **state)
     assert_int_equal(load_relaxed(&extent_of(mapping)->state), EXTENT_OWN);
     give(run);
     give(mapping);
-    assert_int_equal(owner_of(mapping), MAP_NOBODY);
+    /* The map remembers, but it is nobody's. */
+    assert_int_equal(owner_of(mapping), OWNER_GONE);
+    assert_int_equal(heap_find(mapping).owner, MAP_NOBODY);
+    assert_null(heap_find(mapping).extent);
 }
 
 static void every_alignment_up_to_a_gib_is_met(void **state)

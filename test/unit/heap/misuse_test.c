@@ -185,48 +185,100 @@ static void drain_of_an_overwritten_list(void)
 {
     char *block = API(malloc)(100);
     char *second = API(malloc)(100);
+    /* One stays, so that the slab does. */
+    CHILD_EXPECT(API(malloc)(100) != NULL);
     free_elsewhere(block);
     free_elsewhere(second);
     /* Written after it was freed. */
     const uintptr_t nonsense = 0x414141414141;
-    memcpy(second, &nonsense, sizeof nonsense);
-    child_note[0] = nonsense;
+    memcpy(misused(second), &nonsense, sizeof nonsense);
     thread_flush();
+    for (int i = 0; i < 100; i++)
+        CHILD_EXPECT(API(malloc)(100) != NULL);
 }
 
-#define PROGRAM(id, call, bytes, program) \
-    { MISUSE_##id, #id, call, bytes, program, #program }
+static void free_of_a_free_block(void)
+{
+    char *block = API(malloc)(100);
+    API(free)(block);
+    API(free)(misused(block));
+}
+
+static void free_of_a_remote_free_block(void)
+{
+    char *block = API(malloc)(100);
+    free_elsewhere(block);
+    free_elsewhere(misused(block));
+}
+
+static void free_off_the_start_of_a_block(void)
+{
+    char *block = API(malloc)(100);
+    API(free)(misused(block + 3));
+}
+
+static void free_of_a_block_never_handed_out(void)
+{
+    char *block = API(malloc)(100);
+    char *slab = (char *)round_down((uintptr_t)block, SLICE_BYTES);
+    API(free)(misused(slab + 500 * 112));
+}
+
+static void free_with_another_size(void)
+{
+    live();
+    thread_set_hardening(true);
+    /* The block is freed all the same. */
+    API(free_sized)(misused(API(malloc)(100)), 1000);
+    thread_set_hardening(false);
+}
+
+#define MINE " bytes in a slab of this thread"
+#define THEIRS " bytes in a slab of another thread"
+#define RUN " bytes in a run of slices"
+#define MAPPING " bytes in a mapping"
+#define PROGRAM(id, call, bytes, where, program) \
+    { MISUSE_##id, #id, call, bytes, where, program, #program }
 static const struct program {
     enum misuse what;
     const char *id;
     const char *call;
-    size_t block_bytes;         /* 0: not named in the message */
+    size_t block_bytes;         /* 0: nothing is known */
+    const char *where;
     void (*run)(void);
     const char *name;
 } programs[] = {
-    PROGRAM(foreign, "free", 0, free_of_the_stack),
-    PROGRAM(foreign, "free", 0, free_of_static_data),
-    PROGRAM(foreign, "free", 0, free_before_the_first_request),
-    PROGRAM(foreign, "free", 0, free_of_a_small_number),
-    PROGRAM(foreign, "free", 0, free_of_unmapped_memory),
-    PROGRAM(foreign, "free", 0, free_of_a_neighbours_block),
-    PROGRAM(foreign, "free", 0, free_of_a_block_with_a_high_bit),
-    PROGRAM(foreign, "free", 0, free_of_a_run_with_a_high_bit),
-    PROGRAM(foreign, "free", 0, free_of_an_address_of_the_kernel),
-    PROGRAM(foreign, "free", 0, free_far_inside_a_run),
-    PROGRAM(foreign, "free", 0, free_far_inside_a_mapping),
-    PROGRAM(foreign, "free", 0, free_of_a_freed_mapping),
-    PROGRAM(foreign, "realloc", 0, realloc_of_the_stack),
-    PROGRAM(foreign, "malloc_usable_size", 0, usable_size_of_static_data),
-    PROGRAM(interior, "realloc", 112, realloc_inside_a_block),
-    PROGRAM(interior, "free", 112, free_inside_a_remote_block),
-    PROGRAM(interior, "free", 192, free_behind_the_last_remote_block),
-    PROGRAM(interior, "free", 100 * KiB, free_inside_a_run),
-    PROGRAM(interior, "free", 6 * MiB, free_inside_a_mapping),
-    PROGRAM(double_free, "free", 100 * KiB, free_of_a_freed_run),
-    PROGRAM(double_free, "free", 2 * MiB, free_of_a_freed_long_run),
-    PROGRAM(double_free, "free", 100 * KiB, free_of_a_freed_run_elsewhere),
-    PROGRAM(corrupted, "free", 112, drain_of_an_overwritten_list),
+    PROGRAM(foreign, "free", 0, "", free_of_the_stack),
+    PROGRAM(foreign, "free", 0, "", free_of_static_data),
+    PROGRAM(foreign, "free", 0, "", free_before_the_first_request),
+    PROGRAM(foreign, "free", 0, "", free_of_a_small_number),
+    PROGRAM(foreign, "free", 0, "", free_of_unmapped_memory),
+    PROGRAM(foreign, "free", 0, "", free_of_a_neighbours_block),
+    PROGRAM(foreign, "free", 0, "", free_of_a_block_with_a_high_bit),
+    PROGRAM(foreign, "free", 0, "", free_of_a_run_with_a_high_bit),
+    PROGRAM(foreign, "free", 0, "", free_of_an_address_of_the_kernel),
+    PROGRAM(foreign, "realloc", 0, "", realloc_of_the_stack),
+    PROGRAM(foreign, "malloc_usable_size", 0, "",
+        usable_size_of_static_data),
+    PROGRAM(nothing, "free", 0, "", free_of_a_freed_mapping),
+    PROGRAM(nothing, "free", 112, MINE, free_of_a_block_never_handed_out),
+    PROGRAM(misaligned, "free", 112, MINE, free_off_the_start_of_a_block),
+    PROGRAM(interior, "realloc", 112, MINE, realloc_inside_a_block),
+    PROGRAM(interior, "free", 112, THEIRS, free_inside_a_remote_block),
+    PROGRAM(interior, "free", 192, THEIRS,
+        free_behind_the_last_remote_block),
+    PROGRAM(interior, "free", 100 * KiB, RUN, free_inside_a_run),
+    PROGRAM(interior, "free", 200 * KiB, RUN, free_far_inside_a_run),
+    PROGRAM(interior, "free", 6 * MiB, MAPPING, free_inside_a_mapping),
+    PROGRAM(interior, "free", 6 * MiB, MAPPING, free_far_inside_a_mapping),
+    PROGRAM(double_free, "free", 112, MINE, free_of_a_free_block),
+    PROGRAM(double_free, "free", 112, THEIRS, free_of_a_remote_free_block),
+    PROGRAM(double_free, "free", 100 * KiB, RUN, free_of_a_freed_run),
+    PROGRAM(double_free, "free", 2 * MiB, RUN, free_of_a_freed_long_run),
+    PROGRAM(double_free, "free", 100 * KiB, RUN,
+        free_of_a_freed_run_elsewhere),
+    PROGRAM(corrupted, "malloc", 112, MINE, drain_of_an_overwritten_list),
+    PROGRAM(size, "free", 112, MINE, free_with_another_size),
 };
 enum { PROGRAMS = sizeof programs / sizeof programs[0] };
 
@@ -265,10 +317,11 @@ static int run_program(void *argument)
 static void expected_line(char *line, size_t bytes,
     const struct program *program)
 {
-    char block[64] = "";
+    char block[100] = "";
     if (program->block_bytes != 0)
-        (void)snprintf(block, sizeof block, " (block of %zu bytes)",
-            program->block_bytes);
+        (void)snprintf(block, sizeof block, " (%s of %zu%s)",
+            program->block_bytes > CLASS_BYTES_MAX ? "large object" : "block",
+            program->block_bytes, program->where);
     (void)snprintf(line, bytes, "<ashlar>: %s(0x%llx): %s%s\n",
         program->call, (unsigned long long)child_note[0],
         message[program->what], block);
@@ -298,19 +351,15 @@ static void every_mistake_is_named_and_ends_the_process(void **state)
 static void after_a_warning_the_process_goes_on(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < PROGRAMS; i++) {
-        if (programs[i].what != MISUSE_corrupted)
-            expect_end(&programs[i], MISUSE_WARN, 0);
-    }
+    for (size_t i = 0; i < PROGRAMS; i++)
+        expect_end(&programs[i], MISUSE_WARN, 0);
 }
 
 static void ignored_nothing_is_said(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < PROGRAMS; i++) {
-        if (programs[i].what != MISUSE_corrupted)
-            expect_end(&programs[i], MISUSE_IGNORE, 0);
-    }
+    for (size_t i = 0; i < PROGRAMS; i++)
+        expect_end(&programs[i], MISUSE_IGNORE, 0);
 }
 
 static void every_row_of_the_table_has_a_program(void **state)

@@ -2,18 +2,14 @@
 /*
  * Blocks freed by other threads against remote.h: what a push does to the
  * slab's word and the heap's pending list, what a drain makes of it, when a
- * slab closes, many threads at once, and a list that was overwritten.
+ * slab closes, many threads at once, and a list that was overwritten. Slabs
+ * that nobody owns: owner_test.c.
  */
 #include "bench.h"
 
 #include "heap/remote.h"
 
 enum { THREADS = 4, ROUNDS = 200 };
-
-static struct slab *slab_with(const void *pointer)
-{
-    return slab_of(heap_find(pointer).extent);
-}
 
 /* All blocks of one slab of the class, and the slab, current. */
 struct handful {
@@ -47,7 +43,7 @@ static void *push_all(void *argument)
 {
     const struct pushes *pushes = argument;
     for (size_t i = 0; i < pushes->count; i++)
-        remote_push(pushes->slab, pushes->block[i]);
+        remote_push(pushes->slab, pushes->block[i], NULL);
     return NULL;
 }
 
@@ -56,26 +52,40 @@ static uint64_t word_of(struct slab *slab)
     return load_relaxed(&slab->remote);
 }
 
+/* The first slab that is announced to a heap that has an owner. */
+static struct slab *first_pending(const struct heap *heap)
+{
+    const uintptr_t pending = load_relaxed(&heap->pending);
+    assert_true(pending != HEAP_ORPHAN);
+    return (struct slab *)pending;
+}
+
 static void the_first_push_puts_the_slab_on_the_pending_list(void **state)
 {
     struct handful *out = *state;
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         take_slab(out, cls);
-        assert_null(load_relaxed(&out->heap->pending));
+        assert_null(first_pending(out->heap));
         assert_int_equal(word_of(out->slab), 0);
-        remote_push(out->slab, out->block[out->count - 1]);
-        assert_int_equal(word_of(out->slab) >> 63, 1);
-        assert_ptr_equal(load_relaxed(&out->heap->pending), out->slab);
+        remote_push(out->slab, out->block[out->count - 1], NULL);
+        assert_true(word_of(out->slab) & REMOTE_PENDING);
+        assert_int_equal(word_of(out->slab) & REMOTE_GENERATION,
+            remote_generation());
+        assert_int_equal(remote_number(word_of(out->slab)), 1);
+        assert_ptr_equal(remote_list(out->slab), out->block[out->count - 1]);
+        assert_ptr_equal(first_pending(out->heap), out->slab);
         slab_audit(out->slab);
-        remote_push(out->slab, out->block[0]);
-        assert_ptr_equal(load_relaxed(&out->heap->pending), out->slab);
+        remote_push(out->slab, out->block[0], NULL);
+        assert_int_equal(remote_number(word_of(out->slab)), 2);
+        assert_ptr_equal(remote_list(out->slab), out->block[0]);
+        assert_ptr_equal(first_pending(out->heap), out->slab);
         assert_null(out->slab->pending_next);
         slab_audit(out->slab);
         /* They count as used until the owner comes. */
         assert_int_equal(slab_live(out->slab), out->count);
         assert_true(remote_drain(out->heap));
         assert_int_equal(word_of(out->slab), 0);
-        assert_null(load_relaxed(&out->heap->pending));
+        assert_null(first_pending(out->heap));
         assert_int_equal(slab_live(out->slab), out->count - 2);
         slab_audit(out->slab);
         assert_false(remote_drain(out->heap));
@@ -106,9 +116,9 @@ static void several_slabs_wait_on_one_list(void **state)
     }
     /* Not before, for a refill drains. */
     for (int i = 0; i < 4; i++)
-        remote_push(slab[i], block[i]);
+        remote_push(slab[i], block[i], NULL);
     size_t waiting = 0;
-    for (struct slab *at = load_relaxed(&out->heap->pending); at != NULL;
+    for (struct slab *at = first_pending(out->heap); at != NULL;
          at = at->pending_next)
         waiting++;
     assert_int_equal(waiting, 4);
@@ -137,11 +147,12 @@ static void a_slab_closes_after_its_last_remote_block(void **state)
         pushes.block = &out->block[out->count - 1];
         pushes.count = 1;
         thread_run(push_all, &pushes);
-        /* Never from the freeing side. */
+        /* Never from the freeing side, while it has an owner. */
         assert_int_equal(owner_of(start), (uintptr_t)out->heap);
         assert_true(remote_drain(out->heap));
         assert_int_equal(owner_of(start), MAP_NOBODY);
-        assert_null(bin->partial);
+        for (int place = 0; place < SLAB_LISTS; place++)
+            assert_null(bin->list[place].first);
         while (other != NULL) {
             struct block *next = other->next;
             slab_put(slab_with(other), other);
@@ -185,7 +196,7 @@ static void *free_mailboxes(void *argument)
         for (size_t i = 0; i < 256; i++) {
             void *block = exchange_acquire(&storm->mailbox[i], NULL);
             if (block != NULL)
-                remote_push(slab_with(block), block);
+                remote_push(slab_with(block), block, NULL);
         }
     } while (!over);
     return NULL;
@@ -224,9 +235,13 @@ static int push_storm(void *argument)
     API(audit_all)();
     heap_orphan(heap);
     API(audit_all)();
+    CHILD_EXPECT(arena_main.pool.taken_bytes == chain_bytes(&heap->kept));
+    (void)API(malloc_trim)(0);
+    API(audit_all)();
     CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
-        CHILD_EXPECT(heap->bin[cls].handed == heap->bin[cls].folded);
+        CHILD_EXPECT(heap->bin[cls].handed == heap->bin[cls].folded
+            + load_relaxed(&arena_main.folded[cls]));
     return 0;
 }
 
@@ -238,7 +253,8 @@ static void nothing_is_lost_when_four_threads_push(void **state)
 
 /* -- a list that was overwritten -- */
 
-static int drain_overwritten(void *argument)
+/* Found when the list is handed out; what is behind is lost, no more. */
+static int take_overwritten(void *argument)
 {
     sys_set_misuse_policy(*(int *)argument);
     struct heap *heap = heap_adopt(&arena_main);
@@ -246,25 +262,32 @@ static int drain_overwritten(void *argument)
     struct slab *slab = slab_with(list);
     struct block *one = list;
     struct block *two = list->next;
-    remote_push(slab, one);
-    remote_push(slab, two);
+    remote_push(slab, one, NULL);
+    remote_push(slab, two, NULL);
     two->next = (struct block *)(uintptr_t)0x123456789abcu;
+    child_note[0] = (uintptr_t)two;
     CHILD_EXPECT(remote_drain(heap));
     CHILD_EXPECT(load_relaxed(&slab->remote) == 0);
+    const uint32_t live = slab_live(slab);
+    CHILD_EXPECT(bin_refill(heap, slab->cls) == two && two->next == NULL);
+    CHILD_EXPECT(slab_live(slab) == live + 2);
+    API(audit_all)();
     return 0;
 }
 
 static void an_overwritten_list_is_reported(void **state)
 {
     (void)state;
-    static const char message[] = "<ashlar>: free(0x123456789abc): the list "
-        "of free blocks was overwritten (block of 64 bytes)\n";
+    char message[200];
     int policy = MISUSE_ABORT;
-    struct child child = child_run(drain_overwritten, &policy);
+    struct child child = child_run(take_overwritten, &policy);
+    (void)snprintf(message, sizeof message, "<ashlar>: malloc(0x%llx): the "
+        "list of free blocks was overwritten (block of 64 bytes in a slab of "
+        "another thread)\n", (unsigned long long)child_note[0]);
     assert_string_equal(child.text, message);
     assert_int_equal(child.signal, SIGABRT);
     policy = MISUSE_WARN;
-    child = child_run(drain_overwritten, &policy);
+    child = child_run(take_overwritten, &policy);
     assert_string_equal(child.text, message);
     assert_int_equal(child.signal, 0);
     assert_int_equal(child.status, 0);
@@ -277,8 +300,8 @@ static int audit_overwritten(void *argument)
     struct block *list = bin_refill(heap, class_of(64));
     struct slab *slab = slab_with(list);
     struct block *second = list->next;
-    remote_push(slab, list);
-    remote_push(slab, second);
+    remote_push(slab, list, NULL);
+    remote_push(slab, second, NULL);
     remote_audit(slab);
     second->next = second;
     remote_audit(slab);

@@ -7,6 +7,8 @@
  */
 #include "bench.h"
 
+#include "heap/check.h"
+
 /* A slab of the class, current in its bin. */
 static struct slab *open_current(struct heap *heap, unsigned cls)
 {
@@ -235,24 +237,48 @@ static void the_open_list_goes_out_as_it_came_in(void **state)
     free(blocks);
 }
 
+/* For the owner only what was carved is a block; others cannot tell. */
+static void check_starts(const struct slab *slab)
+{
+    const unsigned cls = slab->cls;
+    const size_t bytes = class_bytes[cls];
+    for (size_t i = 0; i < class_blocks[cls]; i++) {
+        const char *at = slab->start + i * bytes;
+        assert_int_equal(check_is_block(slab, at), i < slab->fresh);
+        assert_true(check_may_be_block(slab, at));
+        const size_t inside[] = { 1, bytes / 2, bytes - 1 };
+        for (int k = 0; k < 3; k++) {
+            assert_false(check_is_block(slab, at + inside[k]));
+            assert_false(check_may_be_block(slab, at + inside[k]));
+        }
+    }
+    const char *const others[] = {
+        slab->start + class_blocks[cls] * bytes, slab->start - bytes, NULL
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_false(check_is_block(slab, others[i]));
+        assert_false(check_may_be_block(slab, others[i]));
+    }
+}
+
 static void only_the_start_of_a_block_is_one(void **state)
 {
     struct heap *heap = *state;
+    void **blocks = malloc(SLICE_BYTES * sizeof *blocks);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         struct slab *slab = open_current(heap, cls);
-        const size_t bytes = class_bytes[cls];
-        for (size_t i = 0; i < class_blocks[cls]; i++) {
-            char *at = slab->start + i * bytes;
-            assert_true(slab_has_block_at(slab, at));
-            assert_false(slab_has_block_at(slab, at + 1));
-            assert_false(slab_has_block_at(slab, at + bytes - 1));
-        }
-        assert_false(slab_has_block_at(slab,
-            slab->start + class_blocks[cls] * bytes));
-        assert_false(slab_has_block_at(slab, slab->start - bytes));
-        assert_false(slab_has_block_at(slab, NULL));
-        bin_settle(&heap->bin[cls]);
+        check_starts(slab);
+        uint32_t count;
+        struct block *list = slab_carve(slab, 3, &count);
+        size_t total = 0;
+        for (; list != NULL; list = list->next)
+            blocks[total++] = list;
+        check_starts(slab);
+        total += carve_all(slab, blocks + total);
+        check_starts(slab);
+        close_current(heap, slab, blocks, total);
     }
+    free(blocks);
 }
 
 static int open_without_memory(void *argument)

@@ -25,7 +25,8 @@ static bool nothing_in_hand(void)
         if (thread.shelf[i] != NULL)
             return false;
     }
-    return thread.heap == NULL && thread.self == OWNER_UNBORN;
+    return thread.heap == NULL && thread.own == NULL
+        && thread.self == OWNER_UNBORN;
 }
 
 /* T2: every shelf's blocks are of the shelf's class. */
@@ -54,7 +55,8 @@ static void *be_born(void *argument)
     seen->heap = thread.heap;
     seen->alive = thread.stage == THREAD_ALIVE && thread.heap != NULL
         && thread.self == (uintptr_t)thread.heap
-        && load_relaxed(&thread.heap->owned) && shelves_hold_their_class();
+        && thread.own == thread.heap && !is_orphan(thread.heap)
+        && thread.heap->thread == &thread && shelves_hold_their_class();
     return NULL;
 }
 
@@ -66,7 +68,8 @@ static void a_thread_is_born_by_its_first_request(void **state)
     assert_true(seen.unborn);
     assert_false(seen.birth_by_free);
     assert_true(seen.alive);
-    assert_false(load_relaxed(&seen.heap->owned));
+    assert_true(is_orphan(seen.heap));
+    assert_null(seen.heap->thread);
     API(audit_all)();
 }
 
@@ -87,16 +90,23 @@ static void a_dead_thread_leaves_nothing_in_hand(void **state)
     const size_t taken = arena_main.pool.taken_bytes;
     struct seen seen = { 0 };
     thread_run(use_and_leave, &seen);
-    assert_int_equal(arena_main.pool.taken_bytes, taken);
-    assert_int_equal(arena_main.pool.leased_bytes, 0);
+    /* What is in its chains anybody can take, and the pool knows of it. */
+    const struct kept *kept = &seen.heap->kept;
+    assert_int_equal(arena_main.pool.taken_bytes, taken + chain_bytes(kept));
+    assert_int_equal(arena_main.pool.leased_bytes,
+        load_relaxed(&kept->lease_bytes));
+    assert_true(chain_bytes(kept) <= load_relaxed(&kept->lease_bytes));
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         assert_null(seen.heap->bin[cls].shelf);
         assert_int_equal(seen.heap->bin[cls].handed,
             seen.heap->bin[cls].folded);
     }
     assert_int_equal(seen.heap->kept.hand_slices, 0);
-    assert_false(load_relaxed(&seen.heap->owned));
+    assert_true(is_orphan(seen.heap));
     API(audit_all)();
+    (void)API(malloc_trim)(0);
+    assert_int_equal(arena_main.pool.taken_bytes, taken);
+    assert_int_equal(arena_main.pool.leased_bytes, 0);
 }
 
 /* -- after death -- */
@@ -182,15 +192,19 @@ static int thread_without_exit_call(void *argument)
     CHILD_EXPECT(pthread_join(other, NULL) == 0);
     CHILD_EXPECT(load_relaxed(&sys_fault.calls) == 1);
     CHILD_EXPECT(seen.alive);
-    /* Nobody knows that it ended: its heap is nobody else's. */
-    CHILD_EXPECT(load_relaxed(&seen.heap->owned));
+    /* Nobody was told that it ended: its heap is nobody else's. */
+    CHILD_EXPECT(!is_orphan(seen.heap));
     CHILD_EXPECT(API(malloc)(10) != NULL);
     CHILD_EXPECT(thread.heap != seen.heap);
+    API(audit_all)();
+    /* The kernel knows, and a purge asks. */
+    (void)API(malloc_trim)(0);
+    CHILD_EXPECT(is_orphan(seen.heap));
     API(audit_all)();
     return 0;
 }
 
-static void without_an_exit_call_the_heap_stays_with_its_thread(void **state)
+static void without_an_exit_call_the_heap_stays_until_a_purge(void **state)
 {
     (void)state;
     child_passes(thread_without_exit_call, NULL);
@@ -276,7 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
-            without_an_exit_call_the_heap_stays_with_its_thread),
+            without_an_exit_call_the_heap_stays_until_a_purge),
         cmocka_unit_test(without_a_heap_the_shared_one_serves),
         cmocka_unit_test(before_its_data_is_set_up_a_thread_is_served),
         cmocka_unit_test(a_thread_is_born_by_its_first_request),

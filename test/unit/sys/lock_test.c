@@ -4,6 +4,7 @@
  * its holder in fork, and in debug builds refuses the wrong order (L2).
  * Method: threads that count without atomics, words looked at in every state,
  * a real fork while another thread holds the lock, and every pair of ranks.
+ * Where a fork is only pretended, the generation is raised.
  */
 #include "unit/sys/unit.h"
 
@@ -31,6 +32,12 @@ static int begin(void **state)
 static uint32_t word_now(void)
 {
     return load_relaxed(&shared.lock.word);
+}
+
+/* As if this process were a child of itself. */
+static void forget_all(void)
+{
+    add_relaxed(&fork_state.generation, 1);
 }
 
 static void sleep_ms(unsigned ms)
@@ -155,7 +162,7 @@ static void what_a_vanished_thread_held_is_free_again(void **state)
     const uint32_t stale = word_now();
     assert_false(lock_try(&shared.lock));
 
-    lock_forget_all();
+    forget_all();
     assert_true(lock_try(&shared.lock));
     assert_int_equal(word_now() & FLAGS, HELD);
     assert_true((word_now() & ~(uint32_t)FLAGS)
@@ -165,10 +172,49 @@ static void what_a_vanished_thread_held_is_free_again(void **state)
     assert_int_equal(word_now(), 0);
 }
 
+/* Whoever takes over learns it, until somebody says that all is well. */
+static void a_lock_taken_over_is_broken_until_mended(void **state)
+{
+    (void)state;
+    lock_take(&shared.lock);
+    assert_false(lock_is_broken(&shared.lock));
+    forget_all();
+    lock_take(&shared.lock);
+    assert_true(lock_is_broken(&shared.lock));              /* L3 */
+    lock_give(&shared.lock);
+    assert_true(lock_try(&shared.lock));
+    assert_true(lock_is_broken(&shared.lock));              /* L3 */
+    lock_mend(&shared.lock);
+    assert_false(lock_is_broken(&shared.lock));
+    lock_give(&shared.lock);
+    lock_take(&shared.lock);
+    assert_false(lock_is_broken(&shared.lock));
+    lock_give(&shared.lock);
+    forget_all();
+    lock_take(&shared.lock);
+    assert_false(lock_is_broken(&shared.lock));
+    lock_give(&shared.lock);
+}
+
+/* One that vanishes while it mends leaves the lock broken. */
+static void mending_that_is_cut_short_is_begun_again(void **state)
+{
+    (void)state;
+    lock_take(&shared.lock);
+    forget_all();
+    lock_take(&shared.lock);
+    lock_mend(&shared.lock);
+    forget_all();
+    lock_take(&shared.lock);
+    assert_true(lock_is_broken(&shared.lock));              /* L3 */
+    lock_mend(&shared.lock);
+    lock_give(&shared.lock);
+}
+
 static void forgetting_leaves_free_locks_free(void **state)
 {
     (void)state;
-    lock_forget_all();
+    forget_all();
     assert_int_equal(word_now(), 0);
     lock_take(&shared.lock);
     lock_give(&shared.lock);
@@ -181,7 +227,7 @@ static void stale_waiters_are_forgotten_too(void **state)
     (void)state;
     lock_take(&shared.lock);
     store_relaxed(&shared.lock.word, word_now() | WAITERS);
-    lock_forget_all();
+    forget_all();
     lock_take(&shared.lock);
     assert_false(lock_try(&shared.lock));
     lock_give(&shared.lock);
@@ -201,10 +247,9 @@ static void *hold_until_let_go(void *argument)
 static void take_all_in_a_child(void *argument)
 {
     (void)argument;
-    /* Where the library's own call at fork is linked in, it came already. */
-    lock_forget_all();
     lock_take(&shared.lock);
     EXPECT(!lock_try(&shared.lock));
+    EXPECT(lock_is_broken(&shared.lock));
     lock_give(&shared.lock);
     EXPECT(word_now() == 0);
 }
@@ -289,7 +334,7 @@ static void forgetting_also_forgets_the_order(void **state)
     rank_all();
     for (int i = 0; i < LOCK_COUNT; i++)
         lock_take(&ranked[i]);
-    lock_forget_all();
+    forget_all();
     for (int i = 0; i < LOCK_COUNT; i++)
         lock_take(&ranked[i]);
     for (int i = 0; i < LOCK_COUNT; i++)
@@ -305,6 +350,10 @@ int main(void)
         cmocka_unit_test_setup(waiters_sleep_and_are_all_woken, begin),
         cmocka_unit_test_setup(keeps_errno, begin),
         cmocka_unit_test_setup(what_a_vanished_thread_held_is_free_again,
+            begin),
+        cmocka_unit_test_setup(a_lock_taken_over_is_broken_until_mended,
+            begin),
+        cmocka_unit_test_setup(mending_that_is_cut_short_is_begun_again,
             begin),
         cmocka_unit_test_setup(forgetting_leaves_free_locks_free, begin),
         cmocka_unit_test_setup(stale_waiters_are_forgotten_too, begin),

@@ -14,7 +14,7 @@
 
 enum { ROUNDS = 200000 };
 
-enum kind { KIND_FLAG, KIND_MILLIS, KIND_MISUSE };
+enum kind { KIND_FLAG, KIND_MILLIS, KIND_NUMBER, KIND_MISUSE };
 
 static const char *const words[][4] = {
     [KIND_FLAG] = { "false", "true" },
@@ -39,6 +39,11 @@ static const struct row rows[] = {
 static struct options options;
 static struct text complaints;
 
+static bool row_has_words(const struct row *row)
+{
+    return row->kind == KIND_FLAG || row->kind == KIND_MISUSE;
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -57,7 +62,7 @@ static int64_t row_value(const struct row *row, const struct options *from)
 /* The row's setting as the text wants it, or a number where no word is. */
 static void row_write(const struct row *row, int64_t value, char text[100])
 {
-    if (row->kind != KIND_MILLIS && value >= row->low && value <= row->high)
+    if (row_has_words(row) && value >= row->low && value <= row->high)
         (void)snprintf(text, 100, "%s:%s", row->name,
             words[row->kind][value]);
     else
@@ -118,7 +123,7 @@ static void takes_every_word_of_every_row(void **state)
     (void)state;
     char conf[100];
     for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-        if (rows[i].kind == KIND_MILLIS)
+        if (!row_has_words(&rows[i]))
             continue;
         for (int64_t v = rows[i].low; v <= rows[i].high; v++) {
             row_write(&rows[i], v, conf);
@@ -140,8 +145,8 @@ static void refuses_every_row_beyond_its_limits(void **state)
         for (size_t v = 0; v < UNIT_COUNT(values); v++) {
             row_write(&rows[i], values[v], conf);
             (void)snprintf(wanted, sizeof wanted, "<ashlar>: %s: %s\n",
-                rows[i].kind == KIND_MILLIS ? "Out-of-range conf value"
-                    : "Invalid conf value", conf);
+                row_has_words(&rows[i]) ? "Invalid conf value"
+                    : "Out-of-range conf value", conf);
             expect_complaint(conf, wanted);
             expect_defaults();
         }

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check - is what a program gives back a block that is out?
+ *
+ * Owns     marks, the look at lists of free blocks, and what is said when a
+ *          program misuses a pointer (table/misuse.def).
+ * Used by  fast.h (the two tests that every free affords), slab.c and
+ *          remote.c (marks, lists), alloc.c (reports).
+ * Never    reports on suspicion: a mark that is there where it should not be
+ *          only starts a search, and what is reported was found on a list.
+ *
+ * The mark of a free block is its scaled index xor the slab's key. Frees set
+ * it; the refill that takes a list over walks it once, tests that every link
+ * leads to a block, and clears the marks, so that malloc need not. A block in
+ * a thread's hands has no mark: freed once more there, it is not noticed but
+ * with hardening:1, where marks stay until the block is handed out.
+ *
+ * Tests    test/unit/heap/misuse_test.c  test/misuse
+ */
+#ifndef HEAP_CHECK_H
+#define HEAP_CHECK_H
+
+#include "heap/slab.h"
+
+/* Have this slab's free blocks marks? */
+static inline bool check_has_marks(const struct slab *slab)
+{
+    return ASHLAR_CHECKS && slab->block_bytes >= sizeof(struct block);
+}
+
+/* For the owner, and for any other thread. */
+static ALWAYS_INLINE uint64_t check_mark(const struct slab *slab,
+    const void *pointer)
+{
+    return slab_scaled(slab, pointer) ^ slab->key;
+}
+
+/* Is this the start of a block of the slab that was handed out, ever? The
+ * owner; and any thread that knows the slab is unowned. */
+static inline bool check_is_block(const struct slab *slab,
+    const void *pointer)
+{
+    return slab_scaled(slab, pointer)
+        < load_relaxed(&slab->fresh) * class_step[slab->cls];
+}
+
+/* The same as far as other threads can tell: the start of a block. */
+bool check_may_be_block(const struct slab *slab, const void *pointer);
+
+/*
+ * Is a pointer that is given back to a slab a block that is out? false, after
+ * a report: no. The first is the owner's; the second any other thread's, and
+ * sets the mark.
+ */
+MUST_USE bool check_give(const struct slab *slab, const char *call,
+    const void *pointer);
+MUST_USE bool check_give_remote(const struct slab *slab, const char *call,
+    void *pointer);
+
+/* Is a block that any thread asks about free? It is one of the slab's. */
+bool check_is_free(const struct slab *slab, const void *pointer);
+
+/* A list of free blocks, so many of them; what a walk finds out. */
+struct check_list {
+    struct block *first;
+    uint32_t count;             /* after a walk: those that are sound */
+    struct block *last;         /* NULL: none is */
+    struct block *rest;         /* behind the last */
+};
+
+/* Walk a list to its end, or to where it is broken, which is reported. Bit i
+ * of the result: block i is on it (the first 64). */
+uint64_t check_walk(const struct slab *slab, struct check_list *list);
+
+/* Take the first `count` blocks off a list to hand them out: as check_walk,
+ * and the marks go, and the last block's link. */
+void check_cut(const struct slab *slab, struct check_list *list);
+
+/*
+ * Hardening: all blocks of a list, which a refill has just taken, look free
+ * until one is handed out. false, after a report: it, or the link to it, was
+ * overwritten.
+ */
+void check_mark_list(struct block *list);
+MUST_USE bool check_unmark(struct block *block, unsigned cls);
+
+/* A call was given a pointer that is no live block: say why it is none. */
+COLD void check_report(const char *call, const void *pointer);
+
+/* The same, knowing why. */
+COLD void check_report_as(enum misuse what, const char *call,
+    const void *pointer);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peek - read memory that may not be there.
+ *
+ * Owns     asking the kernel to copy instead of touching.
+ * Used by  heap/reclaim.c, for the thread-local data of vanished threads.
+ * Never    faults. Where the system does not allow it, nothing can be read.
+ */
+#ifndef SYS_PEEK_H
+#define SYS_PEEK_H
+
+#include "util/compiler.h"
+
+/* Copy bytes from an address of this process; false: not all could be. */
+MUST_USE bool sys_peek(const void *address, void *copy, size_t bytes);
+
+#endif

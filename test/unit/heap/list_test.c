@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists of free blocks that were overwritten, against check.h and slab.h:
+ * where it is found out, what it costs, and that the heap goes on. Method as in
+ * check_test.c.
+ */
+#include "check_bench.h"
+
+/* -- lists that were overwritten -- */
+
+enum { WRONG_LINKS = 6 };
+
+static struct block *wrong_link(int i, struct block *block)
+{
+    const struct slab *slab = slab_with(block);
+    char *const wrong[WRONG_LINKS] = {
+        NULL, (char *)(uintptr_t)0x4141414141414141u,
+        (char *)(uintptr_t)0x7f1234567890u, (char *)block + 8,
+        slab->start + class_blocks[slab->cls] * class_bytes[slab->cls],
+        slab->start - class_bytes[slab->cls],
+    };
+    return (struct block *)(void *)wrong[i];
+}
+
+/* The rest of the heap is sound, and of the slab so many blocks are lost. */
+static void expect_lost(uint32_t lost)
+{
+    API(audit_all)();
+    while (held.count > 0)
+        API(free)(drop_one());
+    (void)API(malloc_trim)(0);
+    API(audit_all)();
+    CHILD_EXPECT(slab_live(held.slab) == lost);
+    CHILD_EXPECT(arena_main.pool.taken_bytes == slab_bytes(held.slab));
+    expect_silence();
+}
+
+struct overwriting {
+    enum place place;
+    size_t size;
+    int link;
+};
+
+static int overwrite(void *argument)
+{
+    const struct overwriting *how = argument;
+    listen();
+    const unsigned cls = class_of(how->size);
+    const size_t count = free_to(how->place, cls, freed);
+    /* The last freed is the first of the list, the victim the second. */
+    struct block *victim = freed[count - 2];
+    victim->next = wrong_link(how->link, victim);
+    hold_the_rest();
+    expect_report(MISUSE_corrupted, victim);
+    expect_lost((uint32_t)count - 2);
+    return 0;
+}
+
+static void what_is_behind_a_wrong_link_is_lost_and_no_more(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 8, 16, 64, 1024, 4096, 65536 };
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (enum place place = OPEN; place < PLACES; place++) {
+            for (int i = 0; i < WRONG_LINKS; i++) {
+                struct overwriting how = { place, sizes[s], i };
+                /* The next block's start is no wrong link. */
+                if (sizes[s] > 8 || i != 3)
+                    child_passes(overwrite, &how);
+            }
+        }
+    }
+}
+
+static int overwrite_then_trim(void *argument)
+{
+    const struct overwriting *how = argument;
+    listen();
+    const unsigned cls = class_of(4096);
+    const size_t count = free_to(SEGMENT, cls, freed);
+    freed[count - 2]->next = wrong_link(how->link, freed[count - 2]);
+    (void)API(malloc_trim)(0);
+    expect_report(MISUSE_corrupted, freed[count - 2]);
+    CHILD_EXPECT(bits_count(held.slab->cold) == 2);
+    hold_the_rest();
+    expect_lost((uint32_t)count - 2);
+    return 0;
+}
+
+static void also_when_free_pages_go_back(void **state)
+{
+    (void)state;
+    for (int i = 0; i < WRONG_LINKS; i++) {
+        struct overwriting how = { SEGMENT, 4096, i };
+        child_passes(overwrite_then_trim, &how);
+    }
+}
+
+/* With as many segments as can be, what others freed goes to the open list. */
+static int overwrite_beyond_segments(void *argument)
+{
+    const struct overwriting *how = argument;
+    listen();
+    const unsigned cls = class_of(64);
+    hold(cls, 40);
+    for (int i = 0; i < SLAB_SEGMENTS_MAX; i++) {
+        free_elsewhere(drop_one());
+        CHILD_EXPECT(remote_drain(thread.own));
+    }
+    CHILD_EXPECT(held.slab->segments == SLAB_SEGMENTS_MAX);
+    struct block *list[4];
+    for (int i = 0; i < 4; i++) {
+        list[i] = drop_one();
+        free_elsewhere(list[i]);
+    }
+    list[2]->next = wrong_link(how->link, list[2]);
+    CHILD_EXPECT(remote_drain(thread.own));
+    expect_report(MISUSE_corrupted, list[2]);
+    CHILD_EXPECT(held.slab->freed == list[3] && list[3]->next == list[2]
+        && list[2]->next == NULL);
+    API(audit_all)();
+    hold_the_rest();
+    expect_lost(2);
+    return 0;
+}
+
+static void also_when_there_is_no_room_for_a_segment(void **state)
+{
+    (void)state;
+    for (int i = 0; i < WRONG_LINKS; i++) {
+        struct overwriting how = { REMOTE, 64, i };
+        child_passes(overwrite_beyond_segments, &how);
+    }
+}
+
+/* -- walking and cutting, by themselves -- */
+
+static int walk_lists(void *argument)
+{
+    (void)argument;
+    listen();
+    const unsigned cls = class_of(1024);
+    const size_t count = free_to(SEGMENT, cls, freed);
+    struct slab *slab = held.slab;
+    struct check_list list = {
+        .first = slab_segment(slab, 0), .count = (uint32_t)count,
+    };
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++)
+        bits |= (uint64_t)1 << ((char *)freed[i] - slab->start) / 1024;
+    CHILD_EXPECT(check_walk(slab, &list) == bits);
+    CHILD_EXPECT(list.count == count && list.last == freed[0]
+        && list.rest == NULL && list.first == freed[count - 1]);
+
+    /* The first five come off, unmarked; the rest stays a list. */
+    list.count = 5;
+    check_cut(slab, &list);
+    CHILD_EXPECT(list.count == 5 && list.last == freed[count - 5]
+        && list.last->next == NULL && list.rest == freed[count - 6]);
+    for (size_t i = 0; i < count; i++)
+        CHILD_EXPECT(has_mark(freed[i]) == (i < count - 5));
+    expect_silence();
+
+    /* A rest that is none is not kept. */
+    list.first = list.rest;
+    list.count = 3;
+    freed[count - 8]->next = wrong_link(2, freed[count - 8]);
+    check_cut(slab, &list);
+    expect_report(MISUSE_corrupted, freed[count - 8]);
+    CHILD_EXPECT(list.count == 3 && list.rest == NULL
+        && list.last == freed[count - 8] && list.last->next == NULL);
+
+    /* Not even the first is a block. */
+    list.first = wrong_link(3, slab_segment(slab, 0));
+    list.count = 2;
+    check_cut(slab, &list);
+    CHILD_EXPECT(list.count == 0 && list.last == NULL && list.rest == NULL);
+    CHILD_EXPECT(load_relaxed(&reports) == 1);
+    return 0;
+}
+
+static void walks_and_cuts_say_how_far_a_list_is_sound(void **state)
+{
+    (void)state;
+    child_passes(walk_lists, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_behind_a_wrong_link_is_lost_and_no_more),
+        cmocka_unit_test(also_when_free_pages_go_back),
+        cmocka_unit_test(also_when_there_is_no_room_for_a_segment),
+        cmocka_unit_test(walks_and_cuts_say_how_far_a_list_is_sound),
+    };
+    return cmocka_run_group_tests_name("list", tests, NULL, NULL);
+}
