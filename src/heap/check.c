@@ -206,23 +206,36 @@ uint64_t check_walk(const struct slab *slab, struct check_list *list)
     return seen;
 }
 
+/* This runs for every block that is ever handed out again: what is the same
+ * for all of a list is looked up once. */
 void check_cut(const struct slab *slab, struct check_list *list)
 {
-    const bool clear = check_has_marks(slab);
+    const char *start = slab->start;
+    const uint64_t factor = slab->factor;
+    const uint64_t key = slab->key;
+    const uint64_t limit =
+        load_relaxed(&slab->fresh) * class_step[slab->cls];
+    const bool marks = check_has_marks(slab);
     struct block *at = list->first;
     list->last = NULL;
     list->rest = NULL;
-    for (uint32_t i = 0; i < list->count; i++, at = list->rest) {
+    for (uint32_t i = 0; i < list->count; i++) {
         PREFETCH_WRITE(at);
-        if (UNLIKELY(!check_step(slab, list, at))) {
+        const uint64_t scaled = (uint64_t)((char *)at - start) * factor;
+        if (UNLIKELY(scaled >= limit)
+            || (marks && UNLIKELY(at->mark != (scaled ^ key))
+                && check_is_overwritten(slab, list, at))) {
             check_report_list(list, i);
             return;
         }
-        if (clear)
+        if (marks)
             at->mark = 0;
+        list->last = at;
+        at = at->next;
     }
     /* The rest must be a list, or nothing. */
-    if (list->rest != NULL && !check_is_block(slab, list->rest))
+    list->rest = at;
+    if (at != NULL && !check_is_block(slab, at))
         check_report_list(list, list->count);
     else if (list->last != NULL)
         list->last->next = NULL;

@@ -51,6 +51,7 @@ struct heap {
     size_t loose_bytes;         /* chill.h */
     size_t loose_limit;
     size_t aside_bytes;         /* slabs owned, but for the current ones */
+    size_t aside_limit;         /* as far as was looked up: owner.h */
     size_t aside_low;           /* below this, slabs are taken back */
     struct bin bin[CLASS_COUNT];
     struct kept kept;

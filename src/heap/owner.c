@@ -136,11 +136,12 @@ static bool owner_shed_one(struct bin *bin)
     return false;
 }
 
-void owner_shed_if_due(struct heap *heap, struct bin *bin)
+void owner_shed(struct heap *heap, struct bin *bin)
 {
     if (sys_single_threaded())
         return;
     const size_t limit = owner_limit(heap);
+    heap->aside_limit = limit;
     heap->aside_low = limit / 2;
     while (heap->aside_bytes > limit && owner_shed_one(bin))
         continue;
@@ -149,7 +150,7 @@ void owner_shed_if_due(struct heap *heap, struct bin *bin)
 void owner_shed_all(struct heap *heap)
 {
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
-        owner_shed_if_due(heap, &heap->bin[cls]);
+        owner_shed(heap, &heap->bin[cls]);
 }
 
 void owner_leave(struct heap *heap)

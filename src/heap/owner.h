@@ -14,7 +14,8 @@
  * the slabs that it hands out from, 4 MiB by the number of heaps and an eighth
  * of all its slabs; while there is one thread, all.
  *
- * Tests    test/unit/heap/owner_test.c  test/model/ownership.pml
+ * Tests    test/unit/heap/{owner,adoption,limit}_test.c
+ *          test/model/ownership.pml
  */
 #ifndef HEAP_OWNER_H
 #define HEAP_OWNER_H
@@ -53,8 +54,9 @@ void owner_let_go_pending(struct slab *slab);
 /* A listed slab of the class becomes the heap's, in hand; NULL: none is. */
 MUST_USE struct slab *owner_adopt(struct heap *heap, unsigned cls);
 
-/* Disown what a heap owns beyond its limit: of one class, or all. */
-void owner_shed_if_due(struct heap *heap, struct bin *bin);
+/* Disown what a heap owns beyond its limit: of one class, or all. The limit is
+ * looked up when the one looked up last is reached. */
+void owner_shed(struct heap *heap, struct bin *bin);
 void owner_shed_all(struct heap *heap);
 
 /* Disown everything that is on a list. */

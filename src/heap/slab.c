@@ -197,7 +197,8 @@ void slab_demote(struct slab *slab)
     (void)!slab_close_list(slab);
     bin_list(&heap->bin[slab->cls], slab);
     slab_rearm(slab);
-    owner_shed_if_due(heap, &heap->bin[slab->cls]);
+    if (UNLIKELY(heap->aside_bytes > heap->aside_limit))
+        owner_shed(heap, &heap->bin[slab->cls]);
 }
 
 /* -- taking -- */
@@ -408,7 +409,8 @@ void slab_settle(struct slab *slab)
     }
     slab_rearm(slab);
     chill_if_due(heap);
-    owner_shed_if_due(heap, bin);
+    if (UNLIKELY(heap->aside_bytes > heap->aside_limit))
+        owner_shed(heap, bin);
 }
 
 void slab_event(struct slab *slab)

@@ -231,7 +231,7 @@ static void one_that_owns_half_of_its_limit_does_not(void **state)
     take_full(hand, heap, class_of(64));
     let_go(hand);
     heap->aside_bytes = limit_of(heap);
-    owner_shed_if_due(heap, &heap->bin[hand->cls]);
+    owner_shed(heap, &heap->bin[hand->cls]);
     heap->aside_bytes = limit_of(heap) / 2 + slab_bytes(hand->slab);
     push_one(hand, heap);
     expect_owner(hand->slab, OWNER_SHARED);

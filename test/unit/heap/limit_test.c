@@ -137,7 +137,7 @@ static void shed_one(struct heap *heap, unsigned cls)
     while (heap->aside_bytes <= limit_of(heap))
         heap->aside_bytes++;
     const size_t more = heap->aside_bytes - before;
-    owner_shed_if_due(heap, &heap->bin[cls]);
+    owner_shed(heap, &heap->bin[cls]);
     heap->aside_bytes -= more;
 }
 
