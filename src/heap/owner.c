@@ -30,12 +30,14 @@ static size_t owner_limit(const struct heap *heap)
     return OWNER_BASE_BYTES / heaps + all / OWNER_SHARE;
 }
 
-/* Not before it owns half of what it may: at the limit a slab taken back
- * would only have another one disowned. */
+/* Only where it had to let go: what a proxy let go of, or what it took to give
+ * free pages back, may stay nobody's, and a refill takes it if it is needed.
+ * And only while it owns less than half of what it may: at the limit a slab
+ * taken back would have another one disowned. */
 static bool owner_wants_back(const struct heap *heap, const struct slab *slab)
 {
     return heap != NULL && slab_heap(slab) == heap
-        && heap->aside_bytes <= heap->aside_low;
+        && heap->aside_bytes < heap->aside_low;
 }
 
 static uint32_t owner_room(const struct slab *slab)
@@ -142,7 +144,7 @@ void owner_shed(struct heap *heap, struct bin *bin)
         return;
     const size_t limit = owner_limit(heap);
     heap->aside_limit = limit;
-    heap->aside_low = limit / 2;
+    heap->aside_low = limit < SIZE_MAX ? limit / 2 : 0;
     while (heap->aside_bytes > limit && owner_shed_one(bin))
         continue;
 }

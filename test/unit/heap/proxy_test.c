@@ -140,16 +140,16 @@ static int free_round_the_owners(void *argument)
         return 0;
     for (int i = 0; i < OWNERS; i++) {
         others[i].size = 4096;
-        others[i].count = 2 * MiB / 4096;
+        others[i].count = 4 * MiB / 4096;
         begin_owner(&others[i]);
         have_done(&others[i], take_blocks);
     }
-    CHILD_EXPECT(arena_main.pool.taken_bytes >= OWNERS * 2 * MiB);
+    CHILD_EXPECT(arena_main.pool.taken_bytes >= OWNERS * 4 * MiB);
     for (size_t k = 0; k < others[0].count; k++) {
         for (int i = 0; i < OWNERS; i++)
             API(free)(others[i].block[k]);
     }
-    CHILD_EXPECT(arena_main.pool.taken_bytes <= OWNERS * 1 * MiB);
+    CHILD_EXPECT(arena_main.pool.taken_bytes <= OWNERS * WAITING_BYTES_MAX);
     API(audit_all)();
     return 0;
 }
