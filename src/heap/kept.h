@@ -81,6 +81,8 @@ static ALWAYS_INLINE bool kept_push_hand(struct kept *kept,
     kept->hand_slices += extent->slices;
     store_relaxed(&extent->state, EXTENT_KEPT);
     extent->next = *top;
+    /* Whoever finds the run in hand finds what follows it. */
+    COMPILER_BARRIER();
     *top = extent;
     return true;
 }

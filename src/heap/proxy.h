@@ -25,7 +25,8 @@
  * nearly every free of a thread that never meets another
  * (docs/design/ownership.md).
  *
- * Tests    test/stress/sleeper.c  test/fork  test/model/ownership.pml
+ * Tests    test/unit/heap/{proxy,wake}_test.c  test/stress/sleeper.c
+ *          test/fork  test/model/ownership.pml
  */
 #ifndef HEAP_PROXY_H
 #define HEAP_PROXY_H

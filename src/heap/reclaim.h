@@ -11,7 +11,8 @@
  *
  * See docs/design/ownership.md, "What vanishes".
  *
- * Tests    test/unit/heap/reclaim_test.c  test/stress/fork.c  test/fork
+ * Tests    test/unit/heap/{reclaim,survivor,reap}_test.c
+ *          test/stress/fork.c  test/fork
  */
 #ifndef HEAP_RECLAIM_H
 #define HEAP_RECLAIM_H
