@@ -61,6 +61,8 @@ static void *alloc_hardened(struct heap *heap, size_t size)
             (void)!check_unmark(block, cls);
     }
     bin->shelf = block != NULL ? block->next : NULL;
+    if (block != NULL)
+        slab_note_take(slab_of(heap_find(block).extent));
     thread_leave();
     return block;
 }

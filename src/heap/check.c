@@ -262,7 +262,6 @@ bool check_unmark(struct block *block, unsigned cls)
         check_report_as(MISUSE_corrupted, "malloc", block);
         return false;
     }
-    slab_note_take(slab);
     block->mark = 0;
     return true;
 }

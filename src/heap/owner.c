@@ -68,7 +68,7 @@ static int64_t owner_loose_at_first(const struct slab *slab, uint32_t live)
     return (int64_t)(loose / quarter) * quarter * slab->block_bytes;
 }
 
-/* What owner_note_loose() has added while blocks out went from live to left. */
+/* What owner_count_down() has added while blocks out went from live to left. */
 static int64_t owner_loose_since(const struct slab *slab, uint32_t live,
     uint32_t left)
 {

@@ -205,7 +205,10 @@ void slab_demote(struct slab *slab)
 
 void slab_note_take(struct slab *slab)
 {
-    store_relaxed(&slab->takes, load_relaxed(&slab->takes) + 1);
+    /* Who sees the new number sees the lists without those blocks, and who
+     * sees what a program writes to them sees the new number. */
+    /* pairs with check_holds() */
+    store_release(&slab->takes, load_relaxed(&slab->takes) + 1);
     /* pairs with check_holds() */
     fence_release();
 }
@@ -223,9 +226,8 @@ static uint32_t slab_take_segment(struct slab *slab, uint32_t most,
         .first = segment_first(slab, top),
         .count = all < most ? all : most,
     };
-    slab_note_take(slab);
     slab->segments--;
-    COMPILER_BARRIER();
+    slab_note_take(slab);
     slab->used += all;
     if (ASHLAR_CHECKS || all > most || *list != NULL)
         check_cut(slab, &cut);
@@ -273,8 +275,8 @@ struct block *slab_take(struct slab *slab, uint32_t *count)
         .first = slab->freed, .count = slab->armed - slab->countdown,
     };
     const uint32_t open = cut.count;
-    slab_note_take(slab);
     slab->freed = NULL;
+    slab_note_take(slab);
     slab->armed = slab->countdown;
     slab_rearm(slab);
     slab_heap(slab)->bin[slab->cls].folded += open;
@@ -292,7 +294,6 @@ static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
     uint32_t n = SLAB_CARVE_BYTES / slab->block_bytes;
     n = n < 1 ? 1 : n;
     n = n < count_max ? n : count_max;
-    slab_note_take(slab);
     uint64_t cold = load_relaxed(&slab->cold);
     for (*count = 0; *count < n && cold != 0; ++*count) {
         const size_t i = bits_lowest(cold);
@@ -305,7 +306,7 @@ static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
     }
     slab->used += *count;
     slab_set(slab, load_relaxed(&slab->fresh), cold);
-    COMPILER_BARRIER();
+    slab_note_take(slab);
     pool_note_warmed(slab_extent(slab)->pool,
         (size_t)*count * slab->block_bytes);
     return list;

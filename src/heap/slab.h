@@ -173,8 +173,8 @@ void slab_absorb(struct slab *slab, struct block *first, uint32_t count);
  * system; how many bytes. Not CURRENT. */
 size_t slab_chill(struct slab *slab);
 
-/* Blocks are about to leave the slab's lists: who walks them from another
- * thread must not believe what it sees. */
+/* Blocks have left the slab's lists and are not handed out yet: who walks the
+ * lists from another thread must not believe what it sees. */
 void slab_note_take(struct slab *slab);
 
 /* The blocks of a closed segment; any thread may ask, if it mistrusts the
