@@ -139,6 +139,8 @@ void *alloc_aligned(size_t align, size_t size)
 static bool alloc_give_own(struct heap *mine, void *pointer)
 {
     thread_enter(mine);
+    /* heap_find(), without what cannot be here: blocks of 8 bytes all come
+     * this way. */
     const struct map_entry entry = map_find(pointer);
     const bool own = load_relaxed(map_owner(entry)) == (uintptr_t)mine
         && (uintptr_t)pointer >> 48 == 0;
@@ -201,10 +203,9 @@ static bool alloc_fits(const void *pointer, size_t size)
 
 void alloc_give_sized(void *pointer, size_t size)
 {
-    if (thread.own != NULL && thread.own->hardened) {
-        if (!alloc_fits(pointer, size))
-            check_report_as(MISUSE_size, "free", pointer);
-    }
+    if (thread.own != NULL && thread.own->hardened
+        && !alloc_fits(pointer, size))
+        check_report_as(MISUSE_size, "free", pointer);
     alloc_give_slow(pointer);
 }
 

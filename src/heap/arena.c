@@ -41,12 +41,15 @@ void *arena_take_shared(struct arena *arena, unsigned cls)
     lock_take(&arena->lock);
     struct bin *bin = &arena->shared->bin[cls];
     struct block *block = bin->shelf;
-    if (block == NULL)
+    const bool refill = block == NULL;
+    if (refill)
         block = bin_refill(arena->shared, cls);
     if (block != NULL)
         bin->shelf = block->next;
     lock_give(&arena->lock);
-    arena_tick(arena);
+    /* What heap_visit() must not do under the lock. */
+    if (refill)
+        arena_tick(arena);
     return block;
 }
 

@@ -176,45 +176,20 @@ static bool check_is_overwritten(const struct slab *slab,
         || (at->mark == 0 && list->last != NULL && check_was_met(list, at));
 }
 
-/* One block of a list that is walked: is it sound? */
-static bool check_step(const struct slab *slab, struct check_list *list,
-    struct block *at)
-{
-    if (UNLIKELY(!check_is_block(slab, at)))
-        return false;
-    if (UNLIKELY(check_is_overwritten(slab, list, at)))
-        return false;
-    list->last = at;
-    list->rest = at->next;
-    return true;
-}
-
-uint64_t check_walk(const struct slab *slab, struct check_list *list)
-{
-    uint64_t seen = 0;
-    struct block *at = list->first;
-    list->last = NULL;
-    list->rest = NULL;
-    for (uint32_t i = 0; i < list->count; i++, at = list->rest) {
-        if (!check_step(slab, list, at)) {
-            check_report_list(list, i);
-            break;
-        }
-        seen |= (uint64_t)1 << (slab_scaled(slab, at)
-            / class_step[slab->cls]) % 64;
-    }
-    return seen;
-}
-
-/* This runs for every block that is ever handed out again: what is the same
- * for all of a list is looked up once. */
-void check_cut(const struct slab *slab, struct check_list *list)
+/*
+ * Walk so many blocks of a list, and take their marks off if they are to be
+ * handed out; the blocks met, as bits, if not. false: it is broken, which has
+ * been reported. This runs for every block that is ever handed out again, so
+ * what is the same for all of a list is looked up once.
+ */
+static ALWAYS_INLINE bool check_each(const struct slab *slab,
+    struct check_list *list, bool take, uint64_t *met)
 {
     const char *start = slab->start;
     const uint64_t factor = slab->factor;
     const uint64_t key = slab->key;
-    const uint64_t limit =
-        load_relaxed(&slab->fresh) * class_step[slab->cls];
+    const uint64_t step = class_step[slab->cls];
+    const uint64_t limit = load_relaxed(&slab->fresh) * step;
     const bool marks = check_has_marks(slab);
     struct block *at = list->first;
     list->last = NULL;
@@ -226,16 +201,32 @@ void check_cut(const struct slab *slab, struct check_list *list)
             || (marks && UNLIKELY(at->mark != (scaled ^ key))
                 && check_is_overwritten(slab, list, at))) {
             check_report_list(list, i);
-            return;
+            return false;
         }
-        if (marks)
+        if (!take)
+            *met |= (uint64_t)1 << scaled / step % 64;
+        else if (marks)
             at->mark = 0;
         list->last = at;
         at = at->next;
     }
-    /* The rest must be a list, or nothing. */
     list->rest = at;
-    if (at != NULL && !check_is_block(slab, at))
+    return true;
+}
+
+uint64_t check_walk(const struct slab *slab, struct check_list *list)
+{
+    uint64_t met = 0;
+    (void)check_each(slab, list, false, &met);
+    return met;
+}
+
+void check_cut(const struct slab *slab, struct check_list *list)
+{
+    if (!check_each(slab, list, true, NULL))
+        return;
+    /* The rest must be a list, or nothing. */
+    if (list->rest != NULL && !check_is_block(slab, list->rest))
         check_report_list(list, list->count);
     else if (list->last != NULL)
         list->last->next = NULL;

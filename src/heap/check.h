@@ -28,7 +28,7 @@ static inline bool check_has_marks(const struct slab *slab)
     return ASHLAR_CHECKS && slab->block_bytes >= sizeof(struct block);
 }
 
-/* For the owner, and for any other thread. */
+/* What a free block of the slab has for a mark; for the owner. */
 static ALWAYS_INLINE uint64_t check_mark(const struct slab *slab,
     const void *pointer)
 {

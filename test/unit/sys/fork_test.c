@@ -47,16 +47,7 @@ static pid_t (*const ways[])(void) = { by_fork, by_bare_fork, by_clone };
 static int child_of(pid_t (*way)(void), void (*work)(void))
 {
     (void)fflush(NULL);
-    const pid_t child = way();
-    if (child == 0) {
-        (void)alarm(UNIT_CHILD_SECONDS);
-        work();
-        _exit(0);
-    }
-    int status = -1;
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return -1;
-    return status;
+    return unit_in_child(way(), work);
 }
 
 /* -- beside a thread that holds a lock -- */

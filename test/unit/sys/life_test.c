@@ -245,19 +245,6 @@ static void live_unwatched(void)
     use_robust_mutexes();
 }
 
-static int child_of(pid_t child, void (*work)(void))
-{
-    if (child == 0) {
-        (void)alarm(UNIT_CHILD_SECONDS);
-        work();
-        _exit(0);
-    }
-    int status = -1;
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return -1;
-    return status;
-}
-
 static void a_survivor_of_fork_lives_again(void **state)
 {
     (void)state;
@@ -268,9 +255,9 @@ static void a_survivor_of_fork_lives_again(void **state)
     fork_mind();
     assert_true(life_begin(&forked.mine));
     for (int i = 0; i < ROUNDS; i++) {
-        assert_int_equal(child_of(fork(), live_again), 0);
-        assert_int_equal(child_of(_Fork(), live_again), 0);
-        assert_int_equal(child_of((pid_t)syscall(SYS_clone, SIGCHLD, NULL,
+        assert_int_equal(unit_in_child(fork(), live_again), 0);
+        assert_int_equal(unit_in_child(_Fork(), live_again), 0);
+        assert_int_equal(unit_in_child((pid_t)syscall(SYS_clone, SIGCHLD, NULL,
             NULL, NULL, NULL), live_unwatched), 0);
     }
     assert_false(life_lost(&forked.mine));

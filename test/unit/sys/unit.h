@@ -79,6 +79,21 @@ struct unit_work {
     void *argument;
 };
 
+/* `child` is what fork or its like answered: in the child, do the work and end;
+ * in the parent, wait for it. Its wait status; -1: there is none. */
+static inline int unit_in_child(pid_t child, void (*work)(void))
+{
+    if (child == 0) {
+        (void)alarm(UNIT_CHILD_SECONDS);
+        work();
+        _exit(0);
+    }
+    int status = -1;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return -1;
+    return status;
+}
+
 /* Do the work in a child, whose stderr comes back; its wait status. */
 static inline int unit_child(struct unit_work work, char *output,
     size_t bytes)
