@@ -8,7 +8,7 @@
 #include "heap/remote.h"
 
 /* What may wait for an owner that may only be waiting for a processor. */
-#define PROXY_WAIT_BYTES_MAX (1 * MiB)
+#define PROXY_WAIT_BYTES_MAX (512 * KiB)
 
 /* Slabs let go of at a time: the owner may wake up and wait so long. */
 enum { PROXY_SLABS = 256 };
@@ -79,19 +79,21 @@ static struct slab *proxy_cut(struct slab *chain)
     return rest;
 }
 
-/* Under lock proxy. */
-static void proxy_work(struct heap *heap)
+/* Under lock proxy. False: the owner is in the middle of something. */
+static bool proxy_work(struct heap *heap)
 {
     struct slab *chain = remote_take_pending(heap);
     if (chain == NULL)
-        return;
+        return true;
     struct slab *rest = proxy_cut(chain);
     proxy_set_owner(chain, OWNER_SHARED);
-    if (sys_barrier() && proxy_may_work(heap))
+    const bool may = sys_barrier() && proxy_may_work(heap);
+    if (may)
         proxy_disown(heap, chain);
     else
         proxy_put_back(heap, chain);
     proxy_put_back(heap, rest);
+    return may;
 }
 
 /* -- looking -- */
@@ -118,7 +120,8 @@ void proxy_look(struct heap *heap, size_t given)
 {
     if (!proxy_is_due(heap, given) || !lock_try(&heap->proxy))
         return;
-    store_relaxed(&heap->waiting_bytes, 0);
-    proxy_work(heap);
+    /* An owner that lost its processor inside free is looked at again soon. */
+    if (proxy_work(heap))
+        store_relaxed(&heap->waiting_bytes, 0);
     lock_give(&heap->proxy);
 }

@@ -11,7 +11,7 @@
  * What is freed into an owned slab waits for the owner's next slow refill. One
  * that sleeps, or needs none, does not come. So after every PROXY_LOOK_BYTES or
  * so that a thread frees into slabs of others, it adds them to what waits for
- * the owner of the latest. Where a MiB waits, or less if there are many heaps,
+ * the owner of the latest. Where 512 KiB wait, or less if there are many heaps,
  * the owner is taken to be asleep: the thread takes the heap's proxy lock,
  * changes the map words of the pending slabs, so that the owner's frees of
  * their blocks take the slow path, and has every thread pass a barrier. If the
