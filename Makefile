@@ -15,7 +15,7 @@ cmake_build = MAKEFLAGS= MAKELEVEL= cmake --build
 ctest       = ctest --output-on-failure --no-label-summary --parallel $(JOBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all check demo tidy debug asan ubsan tsan install fresh clean help
+.PHONY: all check demo bench tidy debug asan ubsan tsan install fresh clean help
 
 all: ## build the library and the command-line tool into build/ (the default)
 	@sh tools/setup.sh build
@@ -33,6 +33,12 @@ demo: ## run a real server on Ashlar beside two other allocators
 	@cmake --preset release -B $(BUILD) -DASHLAR_TESTS=OFF
 	@$(cmake_build) $(BUILD) --parallel $(JOBS)
 	@python3 tools/demo.py
+
+bench: ## every workload on every allocator (QUICK=1: < 5 minutes; ARGS="...")
+	@sh tools/setup.sh build bench
+	@cmake --preset release -B $(BUILD) -DASHLAR_TESTS=OFF -DASHLAR_BENCH=ON
+	@$(cmake_build) $(BUILD) --parallel $(JOBS)
+	@python3 bench/run.py --build $(BUILD) $(if $(QUICK),--quick) $(ARGS)
 
 tidy: ## check the style rules (file:line: rule: what to do)
 	@sh tools/setup.sh tidy

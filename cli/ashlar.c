@@ -4,6 +4,7 @@
  *
  * Owns     the command line, the search for the library, the refusals.
  * Uses     libc, and the version from the public header; not the library.
+ *          cli/record.c for the command of that name.
  * Used by  people at a shell, test/programs.
  *
  * The tool becomes the command (execvp), so the command's exit status and
@@ -11,8 +12,8 @@
  * What the dynamic loader would silently ignore is refused beforehand: a
  * preload that does nothing looks exactly like one that works.
  *
- * Never    forks, waits, or changes a variable other than LD_PRELOAD and
- *          MALLOC_CONF.
+ * Never    forks, waits, or changes a variable other than LD_PRELOAD,
+ *          MALLOC_CONF, and the recorder's.
  * Tests    test/programs/cli.py
  */
 #define _GNU_SOURCE
@@ -32,12 +33,9 @@
 #include <unistd.h>
 
 #include "ashlar/ashlar.h"
+#include "tool.h"
 
-/* The statuses are those of env, nohup and timeout: scripts know them. */
 enum {
-    STATUS_TOOL_FAILED = 125,
-    STATUS_NOT_EXECUTABLE = 126,
-    STATUS_NOT_FOUND = 127,
     HEAD_BYTES = 256,       /* what the kernel reads of a script's #! line */
     SCRIPT_DEPTH_MAX = 5,   /* interpreters the kernel follows before ELOOP */
 };
@@ -47,16 +45,15 @@ struct file_head {
     size_t length_bytes;
 };
 
-#define TRY_HELP "Try 'ashlar --help' for more information."
-#define HINT "\n" TRY_HELP
-
 static const char usage_tool[] =
     "Usage: ashlar run [OPTION]... [--] COMMAND [ARG...]\n"
+    "       ashlar record [OPTION]... [--] COMMAND [ARG...]\n"
     "       ashlar help\n"
     "\n"
     "Ashlar is a memory allocator; this tool runs programs on it.\n"
     "\n"
     "  run             run COMMAND with the library preloaded\n"
+    "  record          run COMMAND and write down its calls of malloc\n"
     "  help            show this text ('ashlar help run': that of run)\n"
     "  -h, --help      the same\n"
     "  -V, --version   show the version\n";
@@ -83,8 +80,7 @@ static const char usage_run[] =
 
 /* -- saying things -- */
 
-__attribute__((noreturn, format(printf, 2, 3)))
-static void die(int status, const char *format, ...)
+void die(int status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -96,7 +92,7 @@ static void die(int status, const char *format, ...)
 }
 
 /* Text that could not be written must not look like success. */
-static int say(const char *text)
+int say(const char *text)
 {
     if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
         die(STATUS_TOOL_FAILED, "standard output: %s", strerror(errno));
@@ -107,7 +103,7 @@ static int say(const char *text)
 
 /* Sets name to first, separator, second; an absent or empty part is left
    out together with the separator. */
-static void join_variable(const char *name, const char *first, char separator,
+void join_variable(const char *name, const char *first, char separator,
     const char *second)
 {
     if (!first || !*first || !second || !*second)
@@ -187,16 +183,14 @@ static void check_library(const char *path)
 }
 
 /* Looks beside the running executable, which is not argv[0]: that is only
-   what the caller chose to say. The name without a version comes with the
-   development files only. */
-static char *find_library(void)
+   what the caller chose to say. */
+static char *find_library(const char *name)
 {
-    static const char *const names[] = {"libashlar.so", "libashlar.so.0"};
     char own[PATH_MAX] = "";
     struct utsname system;
     if (readlink("/proc/self/exe", own, sizeof own - 1) < 0
         || uname(&system) != 0)
-        die(STATUS_TOOL_FAILED, "cannot find the library without --lib: %s",
+        die(STATUS_TOOL_FAILED, "cannot find the library: %s",
             strerror(errno));
     *strrchr(own, '/') = '\0';
     char multiarch[sizeof system.machine + 32];
@@ -204,10 +198,10 @@ static char *find_library(void)
         system.machine);
     const char *const places[] = {"", "/../lib", multiarch, "/../lib64"};
 
-    char tried[8][PATH_MAX + sizeof multiarch + 32];
+    char tried[8][PATH_MAX + sizeof multiarch + 64];
     for (size_t i = 0; i < 8; i++) {
-        snprintf(tried[i], sizeof tried[i], "%s%s/%s", own, places[i / 2],
-            names[i % 2]);
+        snprintf(tried[i], sizeof tried[i], "%s%s/%s%s", own, places[i / 2],
+            name, i % 2 ? ".0" : "");
         char *const found = realpath(tried[i], NULL);
         if (found)
             return found;
@@ -219,9 +213,9 @@ static char *find_library(void)
     exit(STATUS_TOOL_FAILED);
 }
 
-static char *library_of(const char *wanted)
+char *library_of(const char *wanted, const char *name)
 {
-    char *const path = wanted ? realpath(wanted, NULL) : find_library();
+    char *const path = wanted ? realpath(wanted, NULL) : find_library(name);
     if (!path)
         die(STATUS_TOOL_FAILED, "%s: %s (named by --lib, nothing else was "
             "tried)", wanted, strerror(errno));
@@ -337,6 +331,24 @@ static void refuse_unreachable(const char *name, const char *path,
 
 /* -- the commands -- */
 
+void check_command(char **command, const char *library,
+    char program[PATH_MAX])
+{
+    char reached[PATH_MAX];
+    find_command(*command, program);
+    snprintf(reached, sizeof reached, "%s", program);
+    find_interpreter(*command, reached);
+    refuse_unreachable(*command, reached, library);
+}
+
+void become(const char *program, char **command, const char *library)
+{
+    join_variable("LD_PRELOAD", library, ':', getenv("LD_PRELOAD"));
+    execvp(program, command);
+    die(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE,
+        "%s: %s", *command, strerror(errno));
+}
+
 static int run(int count, char **arguments)
 {
     static const struct option options[] = {
@@ -363,35 +375,47 @@ static int run(int count, char **arguments)
     char **const command = arguments + optind;
     if (!*command)
         die(STATUS_TOOL_FAILED, "no command to run" HINT);
-    char *const library = library_of(wanted);
+    const char *const library = library_of(wanted, "libashlar.so");
     char program[PATH_MAX];
-    char reached[PATH_MAX];
-    find_command(*command, program);
-    snprintf(reached, sizeof reached, "%s", program);
-    find_interpreter(*command, reached);
-    refuse_unreachable(*command, reached, library);
-    join_variable("LD_PRELOAD", library, ':', getenv("LD_PRELOAD"));
-    free(library);
-    execvp(program, command);
-    die(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE,
-        "%s: %s", *command, strerror(errno));
+    check_command(command, library, program);
+    become(program, command, library);
+}
+
+/* One row for each command: a word, what it does, its help. */
+static const struct command {
+    const char *name;
+    int (*run)(int count, char **arguments);
+    const char *usage;
+} commands[] = {
+    {"run", run, usage_run},
+    {"record", record, usage_record},
+};
+
+static const struct command *command_of(const char *word)
+{
+    for (size_t i = 0; word && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(word, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
 }
 
 int main(int count, char **arguments)
 {
     static char name[] = "ashlar";
     const char *const word = count > 1 ? arguments[1] : "";
-    if (strcmp(word, "run") == 0) {
+    const struct command *command = command_of(word);
+    if (command) {
         arguments[1] = name;    /* getopt begins its messages with it */
-        return run(count - 1, arguments + 1);
+        return command->run(count - 1, arguments + 1);
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         return say("ashlar " ASHLAR_VERSION_STRING "\n");
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         return say(usage_tool);
-    if (strcmp(word, "help") == 0)
-        return say(count > 2 && strcmp(arguments[2], "run") == 0
-            ? usage_run : usage_tool);
+    if (strcmp(word, "help") == 0) {
+        command = command_of(arguments[2]);
+        return say(command ? command->usage : usage_tool);
+    }
     if (!*word)
         die(STATUS_TOOL_FAILED, "no command given" HINT);
     die(STATUS_TOOL_FAILED, "unknown %s '%s'" HINT,

@@ -24,7 +24,8 @@ set(ASHLAR_WERROR_OPTION $<$<BOOL:${ASHLAR_WERROR}>:-Werror>)
 # turns malloc and memset inside calloc into a call of calloc.
 set(ASHLAR_OWN_MALLOC
     -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc
-    -fno-builtin-free -fno-builtin-aligned_alloc)
+    -fno-builtin-free -fno-builtin-aligned_alloc
+    -fno-builtin-posix_memalign)
 
 # The empty value lets a file that says "#define _GNU_SOURCE" repeat it.
 set(ASHLAR_DEFINITIONS

@@ -16,6 +16,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ashlar
     FILES_MATCHING PATTERN "*.h")
 if(TARGET ashlar_tool)
     install(TARGETS ashlar_tool DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS ashlar_recorder DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
 # -- find_package(Ashlar) --

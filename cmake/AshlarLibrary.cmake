@@ -91,15 +91,25 @@ target_link_libraries(ashlar_static INTERFACE ${ASHLAR_STATIC})
 target_include_directories(ashlar_static INTERFACE
     ${PROJECT_SOURCE_DIR}/include)
 
-# -- the command-line tool --
+# -- the command-line tool, and what it preloads to record --
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/cli/ashlar.c)
-    add_executable(ashlar_tool ${PROJECT_SOURCE_DIR}/cli/ashlar.c)
-    target_compile_options(ashlar_tool PRIVATE
-        ${ASHLAR_WARNINGS} ${ASHLAR_WERROR_OPTION})
-    target_include_directories(ashlar_tool PRIVATE
-        ${PROJECT_SOURCE_DIR}/include)
-    set_target_properties(ashlar_tool PROPERTIES
-        OUTPUT_NAME ashlar
-        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    add_executable(ashlar_tool
+        ${PROJECT_SOURCE_DIR}/cli/ashlar.c ${PROJECT_SOURCE_DIR}/cli/record.c)
+    add_library(ashlar_recorder MODULE
+        ${PROJECT_SOURCE_DIR}/cli/recorder.c ${PROJECT_SOURCE_DIR}/cli/live.c
+        ${PROJECT_SOURCE_DIR}/cli/tape.c)
+    target_compile_options(ashlar_recorder PRIVATE
+        ${ASHLAR_OWN_MALLOC} -fvisibility=hidden -ftls-model=initial-exec)
+    set_target_properties(ashlar_tool PROPERTIES OUTPUT_NAME ashlar)
+    set_target_properties(ashlar_recorder PROPERTIES OUTPUT_NAME ashlar-record)
+    foreach(target IN ITEMS ashlar_tool ashlar_recorder)
+        target_compile_options(${target} PRIVATE
+            ${ASHLAR_WARNINGS} ${ASHLAR_WERROR_OPTION})
+        target_include_directories(${target} PRIVATE
+            ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/bench/trace)
+        set_target_properties(${target} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}
+            LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    endforeach()
 endif()

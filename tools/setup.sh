@@ -29,12 +29,18 @@ packages_of() {
         echo sed sqlite3 tar tcl vim xz-utils z3 zstd ;;
     demo)
         echo python3 redis-server redis-tools libjemalloc2 ;;
+    bench)
+        echo python3 libc6-dev libjemalloc2 libmimalloc2.0
+        echo libtcmalloc-minimal4 libtbbmalloc2
+        # the programs that workloads run: needs = ["...", ...], on one line
+        sed -n 's/^needs *= *\[\(.*\)\].*/\1/p' \
+            "$(dirname "$0")"/../bench/workloads/*.toml | tr -d '",' ;;
     tidy)
         echo python3 ;;
     fresh)
         echo debootstrap git util-linux ;;
     *)
-        echo "setup.sh: no group '$1' (build check demo tidy fresh)" >&2
+        echo "setup.sh: no group '$1' (build check demo bench tidy fresh)" >&2
         exit 2 ;;
     esac
 }

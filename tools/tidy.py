@@ -77,7 +77,8 @@ BANNED = [
 ]
 
 # Folders with code that is ours to check.
-CODE_FOLDERS = ["src", "include", "cli", "test", "tools", "cmake", ".ci"]
+CODE_FOLDERS = [
+    "src", "include", "cli", "bench", "test", "tools", "cmake", ".ci"]
 SKIPPED_FOLDERS = {".git", "__pycache__"}
 
 Finding = namedtuple("Finding", "path line rule message")

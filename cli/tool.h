@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool - what the commands of the command-line tool share; in ashlar.c.
+ */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <limits.h>
+
+/* The statuses are those of env, nohup and timeout: scripts know them. */
+enum {
+    STATUS_TOOL_FAILED = 125,
+    STATUS_NOT_EXECUTABLE = 126,
+    STATUS_NOT_FOUND = 127,
+};
+
+#define TRY_HELP "Try 'ashlar --help' for more information."
+#define HINT "\n" TRY_HELP
+
+__attribute__((noreturn, format(printf, 2, 3)))
+void die(int status, const char *format, ...);
+
+/* Writes to standard output; returns the exit status of success. */
+int say(const char *text);
+
+/* Sets a variable to first, separator, second; an absent or empty part is left
+   out together with the separator. */
+void join_variable(const char *name, const char *first, char separator,
+    const char *second);
+
+/* The library that was asked for or, if none was, the one of that name that
+   lies where the tool's libraries lie. */
+char *library_of(const char *wanted, const char *name);
+
+/* Finds the program of a command; does not return if it cannot be executed, or
+   the library not be preloaded into it. */
+void check_command(char **command, const char *library,
+    char program[PATH_MAX]);
+
+__attribute__((noreturn))
+void become(const char *program, char **command, const char *library);
+
+/* The command `record`; in record.c. */
+extern const char usage_record[];
+int record(int count, char **arguments);
+
+#endif
