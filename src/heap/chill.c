@@ -50,14 +50,20 @@ static void chill_bins(struct heap *heap, int warm)
         pool_note_chilled(&heap->arena->pool, purged);
 }
 
+/* How many heaps share the limit: all but the shared one, which has little. */
+static size_t chill_sharers(struct arena *arena)
+{
+    const int heaps = load_relaxed(&arena->heap_count) - 1;
+    return heaps > 1 ? (size_t)heaps : 1;
+}
+
 void chill_if_due(struct heap *heap)
 {
     if (heap->loose_bytes <= heap->loose_limit)
         return;
     /* The limit is looked up only when the last one looked up is reached. */
     heap->loose_limit = max_size(CHILL_LIMIT_BYTES_MIN,
-        pool_loose_limit(&heap->arena->pool)
-            / (size_t)load_relaxed(&heap->arena->heap_count));
+        pool_loose_limit(&heap->arena->pool) / chill_sharers(heap->arena));
     if (heap->loose_bytes <= heap->loose_limit)
         return;
     /* What the next refill chooses from stays warm. */

@@ -34,10 +34,18 @@ static COLD bool kept_extend(struct kept *kept, struct pool *pool,
     size_t bytes)
 {
     kept->chain_bytes -= exchange_relaxed(&kept->stolen_bytes, 0);
+    /* What is kept is of the wrong lengths: away with it. */
+    if (kept->chain_bytes + bytes > KEPT_CHAIN_BYTES_MAX) {
+        kept_empty(kept, pool);
+        kept->chain_bytes -= exchange_relaxed(&kept->stolen_bytes, 0);
+    }
     const size_t wanted = kept->chain_bytes + bytes;
+    if (wanted > KEPT_CHAIN_BYTES_MAX)
+        return false;
     const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
     const size_t granted =
-        pool_lease(pool, held, wanted + wanted / KEPT_ROOM_SHARE);
+        pool_lease(pool, held, min_size(KEPT_CHAIN_BYTES_MAX,
+            wanted + wanted / KEPT_ROOM_SHARE));
     store_relaxed(&kept->lease_bytes, granted);
     if (granted >= wanted)
         return true;

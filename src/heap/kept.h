@@ -19,6 +19,7 @@
  *          K2  hand_slices is the sum over the hand, <= KEPT_HAND_SLICES
  *          K3  chain_bytes - stolen_bytes is the sum over the chains, and
  *              chain_bytes <= the lease when it was last asked for
+              <= KEPT_CHAIN_BYTES_MAX
  *          K4  an extent in the hand has the owner word OWNER_RUN
  *
  * Tests    test/unit/heap/kept_test.c
@@ -39,6 +40,10 @@ enum {
 
 /* Runs of 1 to 64 slices: slabs, and objects up to 4 MiB. */
 enum { KEPT_SLICES_MAX = 64 };
+
+/* What chains may hold at most: a run that waits for a request of its own
+ * length serves no other, while the pool has it cut and put together. */
+#define KEPT_CHAIN_BYTES_MAX (4 * MiB)
 
 /* Half a MiB: what a thread that never comes back holds at most. */
 enum { KEPT_HAND_SLICES = 8 };

@@ -9,6 +9,9 @@
 #include "heap/check.h"
 #include "heap/heap.h"
 
+/* From here on it pays to ask which pages of an object are resident. */
+#define LARGE_CLEAR_BYTES_MIN (1 * MiB)
+
 static size_t large_slices(size_t bytes)
 {
     return (bytes + SLICE_BYTES - 1) / SLICE_BYTES;
@@ -22,6 +25,12 @@ static bool large_is_live(const struct extent *extent)
 
 /* -- taking -- */
 
+static size_t large_run_bytes_max(void)
+{
+    return sys_address_limit() == SIZE_MAX ? LARGE_RUN_BYTES_MAX
+        : LARGE_RUN_BYTES_LIMITED;
+}
+
 /* A run from what the heap keeps, or from the pool. */
 static struct extent *large_take_run(struct heap *heap, size_t bytes,
     size_t align)
@@ -29,7 +38,7 @@ static struct extent *large_take_run(struct heap *heap, size_t bytes,
     const size_t slices = large_slices(bytes);
     const size_t step = max_size(align / SLICE_BYTES, 1);
     struct extent *extent = NULL;
-    if (heap != NULL && step == 1)
+    if (heap != NULL && step == 1 && slices <= KEPT_SLICES_MAX)
         extent = slices <= KEPT_HAND_SLICES
             ? kept_pop_by_hand(&heap->kept, slices)
             : kept_pop(&heap->kept, slices);
@@ -56,19 +65,28 @@ static struct extent *large_take_mapping(size_t bytes, size_t align)
     return extent;
 }
 
+/* A long object is likely to have parts that nobody ever touched. */
+static void large_clear(struct extent *extent)
+{
+    if (extent->bytes < LARGE_CLEAR_BYTES_MIN)
+        memset(extent->start, 0, extent->bytes);
+    else
+        sys_clear(extent->start, extent->bytes);
+}
+
 void *large_take(struct heap *heap, struct large_request request)
 {
     const size_t bytes =
         round_up(max_size(request.size, 1), sys_page_bytes());
     const bool run =
-        bytes <= LARGE_RUN_BYTES_MAX && request.align <= CHUNK_BYTES;
+        bytes <= large_run_bytes_max() && request.align <= CHUNK_BYTES;
     struct extent *extent = run
         ? large_take_run(heap, bytes, request.align)
         : large_take_mapping(bytes, request.align);
     if (extent == NULL)
         return NULL;
     if (request.zero && !extent->zero)
-        memset(extent->start, 0, extent->bytes);
+        large_clear(extent);
     return extent->start;
 }
 
@@ -85,7 +103,8 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
         pool_unmap(extent);
         return;
     }
-    if (heap != NULL && (kept_push_hand(&heap->kept, extent)
+    if (heap != NULL && extent->slices <= KEPT_SLICES_MAX
+        && (kept_push_hand(&heap->kept, extent)
             || kept_push(&heap->kept, extent)))
         return;
     /* No large object is nobody's, not even in a child of fork. */

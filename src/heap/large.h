@@ -18,8 +18,10 @@
 
 struct heap;
 
-/* A run longer than this is worth a mapping of its own. */
-#define LARGE_RUN_BYTES_MAX (4 * MiB)
+/* A run longer than this is worth a mapping of its own; where the process may
+ * use few addresses, regions are short, and runs have to be. */
+#define LARGE_RUN_BYTES_MAX (32 * MiB)
+#define LARGE_RUN_BYTES_LIMITED (4 * MiB)
 
 /* An object that realloc lets grow beyond this moves into a mapping, where
  * growing further costs no copy. */

@@ -22,7 +22,7 @@ enum { POOL_LIMIT_SHARE = 16 };
 /* Purging goes this far below the limit, to come back less often: a quarter
  * of it, but no more than a caller can wait for. */
 enum { POOL_SLACK_SHARE = 4 };
-#define POOL_SLACK_BYTES_MAX (16 * MiB)
+#define POOL_SLACK_BYTES_MAX (4 * MiB)
 
 void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms)
 {
@@ -213,7 +213,10 @@ size_t pool_loose_limit(struct pool *pool)
 {
     pool_lock(pool);
     pool_tick(pool, sys_now_ms());
-    const size_t limit = pool_limit(pool);
+    /* -1 and 0 mean the same here as for dirty memory. */
+    const int64_t decay_ms = load_relaxed(&pool->dirty_decay_ms);
+    const size_t limit = decay_ms <= 0 ? pool_limit(pool)
+        : decay_loose_limit(&pool->decay, pool_active(pool));
     lock_give(&pool->lock);
     return limit;
 }
@@ -317,20 +320,24 @@ struct pool_place {
 static bool pool_find(struct pool *pool, size_t slices, size_t step,
     struct pool_place *place)
 {
-    for (int dirty = pool->dirty_bytes >= slices * SLICE_BYTES; dirty >= 0;
-         dirty--) {
-        for (struct region *r = pool->regions; r != NULL; r = r->next) {
-            const size_t slice = region_find(r, slices, step, dirty != 0);
-            if (slice != BITMAP_NONE) {
-                *place = (struct pool_place){ r, slice };
-                return true;
-            }
-        }
+    size_t warmest = 0;
+    *place = (struct pool_place){ NULL, BITMAP_NONE };
+    for (struct region *r = pool->regions; r != NULL; r = r->next) {
+        size_t dirty;
+        const size_t slice = region_find(r, slices, step, &dirty);
+        if (slice == BITMAP_NONE || (place->region && dirty <= warmest))
+            continue;
+        *place = (struct pool_place){ r, slice };
+        warmest = dirty;
+        if (dirty == slices)
+            return true;
     }
+    if (place->region != NULL)
+        return true;
     struct region *r = pool_add_region(pool, slices + step - 1);
     if (r == NULL)
         return false;
-    *place = (struct pool_place){ r, region_find(r, slices, step, false) };
+    *place = (struct pool_place){ r, region_find(r, slices, step, &warmest) };
     return place->slice != BITMAP_NONE;
 }
 
@@ -345,8 +352,7 @@ static void pool_note_taken(struct pool *pool, size_t bytes, size_t dirty)
     }
     const uint64_t now_ms = sys_now_ms();
     if (dirty > 0 && pool->dirty_bytes + pool->leased_bytes
-        > decay_limit(&pool->decay, pool_active(pool))
-            - pool->decay.allowance)
+        > decay_base(pool_active(pool)))
         decay_note_useful(&pool->decay, now_ms);
     pool->taken_bytes += bytes;
     pool->dirty_bytes -= dirty;

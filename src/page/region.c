@@ -156,8 +156,15 @@ bool region_close(struct region *region)
 
 /* -- finding, taking, giving -- */
 
-size_t region_find(const struct region *region, size_t count, size_t step,
-    bool dirty)
+/* How many gaps a search for the warmest place looks at. */
+enum { REGION_GAPS_MAX = 512 };
+
+/* From here on a run is worth a search for the gap that it fills best. */
+enum { REGION_LONG_SLICES = 16 };
+
+/* The lowest run that is free; or dirty, which is free too. */
+static size_t region_find_lowest(const struct region *region, size_t count,
+    size_t step, bool dirty)
 {
     const size_t available =
         dirty ? region->dirty_slices : region->free_slices;
@@ -168,6 +175,73 @@ size_t region_find(const struct region *region, size_t count, size_t step,
             .start = dirty ? region->lowest_dirty : region->lowest_free,
             .end = region->slices, .count = count, .step = step,
         });
+}
+
+/* A place for a run, and how good it is. */
+struct region_place {
+    size_t slice;
+    size_t dirty;               /* slices of it; more is better */
+    size_t room;                /* of the gap it lies in; less is better */
+};
+
+/* The place of those in the gap [from, to) that begin with the gap or with
+ * dirty slices, or end with the gap, if it is better than the best. */
+static void region_weigh(const struct region *region,
+    struct bitmap_search search, struct region_place *best)
+{
+    size_t at = search.start;
+    while (at < search.end) {
+        const size_t last = round_down(search.end - search.count, search.step);
+        const size_t slice = min_size(round_up(at, search.step), last);
+        if (slice < search.start)
+            return;
+        const size_t dirty =
+            bitmap_count(region->dirty, slice, search.count);
+        const size_t room = search.end - search.start;
+        if (best->slice == BITMAP_NONE || dirty > best->dirty
+            || (dirty == best->dirty && room < best->room))
+            *best = (struct region_place){ slice, dirty, room };
+        if (slice == last)
+            return;
+        at = bitmap_next(region->dirty, at, search.end, false);
+        at = bitmap_next(region->dirty, at, search.end, true);
+    }
+}
+
+/* The warmest place, in the tightest gap. */
+static struct region_place region_find_warmest(const struct region *region,
+    size_t count, size_t step)
+{
+    struct region_place best = { .slice = BITMAP_NONE };
+    size_t end = region->lowest_free;
+    for (int i = 0; i < REGION_GAPS_MAX; i++) {
+        const size_t start =
+            bitmap_next(region->free, end, region->slices, true);
+        end = bitmap_next(region->free, start, region->slices, false);
+        if (start == region->slices)
+            break;
+        if (end - start >= count)
+            region_weigh(region, (struct bitmap_search){
+                .start = start, .end = end, .count = count, .step = step,
+            }, &best);
+    }
+    return best;
+}
+
+size_t region_find(const struct region *region, size_t count, size_t step,
+    size_t *dirty)
+{
+    *dirty = count;
+    size_t slice = region_find_lowest(region, count, step, true);
+    if (slice != BITMAP_NONE && count < REGION_LONG_SLICES)
+        return slice;
+    struct region_place best = { .slice = BITMAP_NONE };
+    if (count > 1 && region->dirty_slices > 0)
+        best = region_find_warmest(region, count, step);
+    if (best.slice == BITMAP_NONE)
+        best.slice = region_find_lowest(region, count, step, false);
+    *dirty = best.dirty;
+    return best.slice;
 }
 
 /* Make slices up to end touchable, whole chunks ahead if that is granted. */

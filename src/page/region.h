@@ -29,7 +29,8 @@
  *   R7  slices at or above `committed` are free, clean and untouchable
  *   R8  a list is ordered by stamp_ms, the oldest first
  *
- * Tests    test/unit/page/region_test.c  test/unit/page/pool_test.c
+ * Tests    test/unit/page/region_test.c  test/unit/page/find_test.c
+ *          test/unit/page/pool_test.c
  */
 #ifndef PAGE_REGION_H
 #define PAGE_REGION_H
@@ -97,11 +98,13 @@ MUST_USE bool region_close(struct region *region);
 size_t region_capacity(size_t bytes);
 
 /*
- * The lowest run of count slices, at a multiple of step slices, that is free
- * (and, if dirty is asked for, wholly dirty); BITMAP_NONE if there is none.
+ * A place for a run of count slices, at a multiple of step slices: the lowest
+ * that is dirty; failing that, and for a long run, the one with the most dirty
+ * slices, in the tightest gap; else the lowest that is free. *dirty: how many
+ * of its slices are. BITMAP_NONE if there is none.
  */
 size_t region_find(const struct region *region, size_t count, size_t step,
-    bool dirty);
+    size_t *dirty);
 
 /*
  * Hand out the free slices [first, first + count). *zero: all of them read

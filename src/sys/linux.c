@@ -222,6 +222,48 @@ bool sys_purge(void *address, size_t bytes)
         MADV_DONTNEED }) == 0;
 }
 
+/* What sys_clear() decides about at once, and its pages at most. */
+#define LINUX_CLEAR_BYTES (2 * MiB)
+enum { LINUX_CLEAR_PAGES = 512 };
+_Static_assert(LINUX_CLEAR_BYTES / 4096 == LINUX_CLEAR_PAGES, "small pages");
+
+/* Are most pages of a range resident? If the system does not say, yes. Pages
+ * that are swapped out are not. */
+static bool linux_is_warm(char *start, size_t bytes)
+{
+    unsigned char pages[LINUX_CLEAR_PAGES] = { 0 };
+    if (linux_call(SYS_mincore, (long[6]){ (long)start, (long)bytes,
+            (long)pages }) != 0)
+        return true;
+    size_t resident = 0;
+    for (size_t i = 0; i < LINUX_CLEAR_PAGES; i++)
+        resident += pages[i] & 1;
+    return resident * getauxval(AT_PAGESZ) > bytes / 2;
+}
+
+static void linux_drop(char *from, const char *to)
+{
+    const size_t bytes = (size_t)(to - from);
+    if (bytes > 0 && !sys_purge(from, bytes))
+        memset(from, 0, bytes);
+}
+
+void sys_clear(void *address, size_t bytes)
+{
+    char *const end = (char *)address + bytes;
+    char *cold = address;       /* up to `at`, to be purged in one go */
+    for (char *at = address; at < end;) {
+        const size_t step = min_size(LINUX_CLEAR_BYTES, (size_t)(end - at));
+        if (linux_is_warm(at, step)) {
+            linux_drop(cold, at);
+            memset(at, 0, step);
+            cold = at + step;
+        }
+        at += step;
+    }
+    linux_drop(cold, end);
+}
+
 bool sys_resize(void *address, size_t old_bytes, size_t new_bytes)
 {
     if (sys_fails(SYS_RESIZE))

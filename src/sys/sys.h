@@ -46,6 +46,10 @@ MUST_USE bool sys_release(void *address, size_t bytes);
 /* Drop the contents: the range reads as zero again and costs no memory. */
 MUST_USE bool sys_purge(void *address, size_t bytes);
 
+/* Let a range read as zero: what is resident of it is cleared, where that is
+ * most of it, and the rest purged; so what was never touched stays so. */
+void sys_clear(void *address, size_t bytes);
+
 /* Change the length of one whole mapping where it lies. */
 MUST_USE bool sys_resize(void *address, size_t old_bytes, size_t new_bytes);
 

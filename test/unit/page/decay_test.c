@@ -37,8 +37,7 @@ static void model_check(const struct model *model)
 static void model_take(struct model *model, size_t bytes)
 {
     const size_t warm = min_size(bytes, model->dirty);
-    if (model->dirty > decay_limit(&model->decay, model->active)
-            - model->decay.allowance)
+    if (model->dirty > decay_base(model->active))
         decay_note_useful(&model->decay, model->now_ms);
     model->dirty -= warm;
     model->active += bytes;
@@ -129,12 +128,13 @@ static void regret_is_worth_what_was_purged(void **state)
     decay_advance(&decay, 100 * MiB, HOUR_MS);
     decay_note_purged(&decay, 10 * MiB, HOUR_MS);
     decay_note_fresh(&decay, 4 * MiB, HOUR_MS);
-    assert_int_equal(decay.allowance, 4 * MiB);
+    assert_int_equal(decay.allowance, 4 * DECAY_REGRET_FACTOR * MiB);
     decay_note_fresh(&decay, 50 * MiB, HOUR_MS + DECAY_REGRET_MS);
-    assert_int_equal(decay.allowance, 10 * MiB);
+    const size_t all = 10 * DECAY_REGRET_FACTOR * MiB;
+    assert_int_equal(decay.allowance, all);
     decay_note_fresh(&decay, 50 * MiB, HOUR_MS + DECAY_REGRET_MS);
-    assert_int_equal(decay.allowance, 10 * MiB);
-    assert_int_equal(decay_limit(&decay, 0), BASE + 10 * MiB);
+    assert_int_equal(decay.allowance, all);
+    assert_int_equal(decay_limit(&decay, 56 * MiB), BASE + 7 * MiB + all);
 }
 
 static void purges_are_regretted_only_soon(void **state)
@@ -149,7 +149,7 @@ static void purges_are_regretted_only_soon(void **state)
     /* What was purged long ago does not count with what was purged now. */
     decay_note_purged(&decay, MiB, HOUR_MS + DECAY_REGRET_MS + 1);
     decay_note_fresh(&decay, 10 * MiB, HOUR_MS + DECAY_REGRET_MS + 1);
-    assert_int_equal(decay.allowance, MiB);
+    assert_int_equal(decay.allowance, DECAY_REGRET_FACTOR * MiB);
 }
 
 static void purges_close_in_time_add_up(void **state)
@@ -160,7 +160,7 @@ static void purges_close_in_time_add_up(void **state)
     for (uint64_t i = 0; i < 10; i++)
         decay_note_purged(&decay, MiB, HOUR_MS + i * DECAY_REGRET_MS);
     decay_note_fresh(&decay, 99 * MiB, HOUR_MS + 10 * DECAY_REGRET_MS);
-    assert_int_equal(decay.allowance, 10 * MiB);
+    assert_int_equal(decay.allowance, 10 * DECAY_REGRET_FACTOR * MiB);
 }
 
 static void fresh_memory_without_a_purge_is_no_regret(void **state)
@@ -204,13 +204,13 @@ static void the_allowance_fades_with_time(void **state)
     decay_advance(&decay, 0, HOUR_MS + DECAY_STEP_MS - 1);
     assert_int_equal(decay.allowance, 64 * MiB);
     decay_advance(&decay, 0, HOUR_MS + DECAY_STEP_MS);
-    assert_int_equal(decay.allowance, 56 * MiB);
-    assert_int_equal(decay.peak, 56 * MiB);
+    assert_int_equal(decay.allowance, 32 * MiB);
+    assert_int_equal(decay.peak, 32 * MiB);
     decay_advance(&decay, 0, HOUR_MS + 2 * DECAY_STEP_MS);
-    assert_int_equal(decay.allowance, 49 * MiB);
+    assert_int_equal(decay.allowance, 16 * MiB);
 
-    /* Within seconds it is gone. */
-    decay_advance(&decay, 0, HOUR_MS + 15 * 1000);
+    /* Within two seconds it is gone. */
+    decay_advance(&decay, 0, HOUR_MS + 2 * 1000);
     assert_true(decay.allowance < MiB);
     decay_advance(&decay, 0, 24 * (uint64_t)HOUR_MS);
     assert_true(decay.allowance < 64 * KiB);
@@ -249,9 +249,47 @@ static void the_peak_follows_active_up_at_once_and_down_slowly(void **state)
     decay_advance(&decay, 8 * MiB, HOUR_MS);
     assert_int_equal(decay.peak, 64 * MiB);
     decay_advance(&decay, 8 * MiB, HOUR_MS + DECAY_STEP_MS);
-    assert_int_equal(decay.peak, 56 * MiB);
+    assert_int_equal(decay.peak, 32 * MiB);
     decay_advance(&decay, 8 * MiB, HOUR_MS + 60 * 1000);
     assert_int_equal(decay.peak, 8 * MiB);                  /* D2 */
+}
+
+static void active_and_kept_stay_near_the_peak(void **state)
+{
+    (void)state;
+    struct decay decay = regretful(64 * MiB, HOUR_MS);
+    for (size_t active = 64 * MiB; active >= 32 * MiB; active -= MiB)
+        assert_int_equal(decay_limit(&decay, active), decay_base(active)
+            + min_size(decay.allowance, 72 * MiB - active));
+    assert_int_equal(decay_limit(&decay, 500 * MiB),
+        decay_base(500 * MiB));
+}
+
+static void the_allowance_counts_down_to_where_it_was_earned(void **state)
+{
+    (void)state;
+    struct decay decay = regretful(64 * MiB, HOUR_MS);
+    assert_int_equal(decay.floor, 64 * MiB);
+    assert_int_equal(decay_limit(&decay, 32 * MiB), BASE + 4 * MiB
+        + 40 * MiB);
+    assert_int_equal(decay_limit(&decay, 32 * MiB - 8), BASE + 4 * MiB - 1);
+    assert_int_equal(decay_limit(&decay, 0), BASE);
+
+    /* Went up again from next to nothing: so it may. */
+    decay_advance(&decay, MiB, HOUR_MS);
+    decay_note_purged(&decay, MiB, HOUR_MS);
+    decay_note_fresh(&decay, MiB, HOUR_MS);
+    assert_int_equal(decay.floor, MiB);
+    assert_int_equal(decay_limit(&decay, 0), BASE + 64 * MiB);
+}
+
+static void free_bytes_inside_active_memory_have_the_allowance_too(
+    void **state)
+{
+    (void)state;
+    const struct decay decay = regretful(64 * MiB, HOUR_MS);
+    assert_int_equal(decay_loose_limit(&decay, 64 * MiB),
+        BASE + 8 * MiB + 64 * MiB);
 }
 
 static void random_lives_stay_within_the_invariants(void **state)
@@ -314,6 +352,10 @@ int main(void)
         cmocka_unit_test(fading_does_not_depend_on_how_often_it_is_told),
         cmocka_unit_test(use_keeps_the_allowance),
         cmocka_unit_test(the_peak_follows_active_up_at_once_and_down_slowly),
+        cmocka_unit_test(active_and_kept_stay_near_the_peak),
+        cmocka_unit_test(the_allowance_counts_down_to_where_it_was_earned),
+        cmocka_unit_test(
+            free_bytes_inside_active_memory_have_the_allowance_too),
         cmocka_unit_test(random_lives_stay_within_the_invariants),
         cmocka_unit_test(the_audit_can_fail),
     };
