@@ -205,7 +205,8 @@ def misuse_page():
         "What is not noticed, or only with `hardening:1`, is in "
         "[LIMITS.md](LIMITS.md). `size` is reported with `hardening:1` only. "
         "There are no false reports: a block that merely looks as if it were "
-        "free is searched for on the lists of its slab first.")
+        "free is searched for first, on the lists of its slab and among what "
+        "threads have in hand.")
     rows = [[f"`{name}`", f"`{message}`"] for name, message in table.rows]
     return page("Misuse", table, "misuse", said, then,
                 markdown_table(["name", "message"], rows), which)

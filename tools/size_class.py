@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Prints the rows of src/table/size_class.def, with their waste.
 
-Classes are jemalloc's: 8, then steps of 16 up to 128, then four per doubling
+Classes are jemalloc's, but for 8: steps of 16 up to 128, then four per doubling
 up to 64 KiB. `tools/size_class.py` prints the rows; `--check [FILE]` compares
 them with a file, by default the table itself.
 """
@@ -15,7 +15,6 @@ TABLE = pathlib.Path(__file__).parents[1] / "src/table/size_class.def"
 
 def sizes():
     """Every class size, ascending."""
-    yield 8
     yield from range(16, 129, 16)
     base = 128
     while base < SLICE:

@@ -35,7 +35,7 @@ static NOINLINE void *api_malloc_medium(size_t size)
 
 void *api_malloc(size_t size)
 {
-    if (UNLIKELY(size > SHELF_BYTES_MAX))
+    if (UNLIKELY(size > CLASS_SMALL_BYTES))
         return api_malloc_medium(size);
     void *pointer = fast_take(size);
     return LIKELY(pointer != NULL) ? pointer : api_malloc_slow(size);
@@ -43,20 +43,20 @@ void *api_malloc(size_t size)
 
 void api_free(void *pointer)
 {
-    struct slab *event;
-    if (UNLIKELY(!fast_give(pointer, &event)))
+    const enum fast said = fast_give(pointer);
+    if (UNLIKELY(said == FAST_NO_ROOM))
+        alloc_give_slab(pointer);
+    else if (UNLIKELY(said == FAST_NO))
         alloc_give_slow(pointer);
-    else if (UNLIKELY(event != NULL))
-        thread_event(event);
 }
 
 void api_free_sized(void *pointer, size_t size)
 {
-    struct slab *event;
-    if (UNLIKELY(!fast_give(pointer, &event)))
+    const enum fast said = fast_give(pointer);
+    if (UNLIKELY(said == FAST_NO_ROOM))
+        alloc_give_slab(pointer);
+    else if (UNLIKELY(said == FAST_NO))
         alloc_give_sized(pointer, size);
-    else if (UNLIKELY(event != NULL))
-        thread_event(event);
 }
 
 void api_free_aligned_sized(void *pointer, size_t alignment,
@@ -84,6 +84,8 @@ void *api_realloc(void *pointer, size_t size)
         api_free(pointer);
         return NULL;
     }
+    if (LIKELY(fast_stays(pointer, size)))
+        return pointer;
     void *resized = alloc_resize(pointer, size);
     return LIKELY(resized != NULL) ? resized : api_no_memory();
 }
@@ -146,9 +148,10 @@ void *api_pvalloc(size_t size)
 
 size_t api_malloc_usable_size(void *pointer)
 {
-    if (pointer == NULL)
-        return 0;
-    const size_t bytes = heap_usable_bytes(pointer);
+    size_t bytes = fast_usable_bytes(pointer);
+    if (LIKELY(bytes != 0) || pointer == NULL)
+        return bytes;
+    bytes = heap_usable_bytes(pointer);
     if (UNLIKELY(bytes == 0))
         check_report("malloc_usable_size", pointer);
     return bytes;

@@ -13,33 +13,26 @@
 #include "heap/reclaim.h"
 #include "heap/remote.h"
 
-/* A block stays where it is while it wastes at most a quarter. */
-enum { ALLOC_WASTE_SHARE = 4 };
-
 /* -- take -- */
 
 static void *alloc_take(size_t size)
 {
-    void *pointer = NULL;
-    if (size <= SHELF_BYTES_MAX)
-        pointer = fast_take(size);
-    else if (size <= CLASS_BYTES_MAX)
-        pointer = fast_take_medium(size);
+    void *pointer =
+        size <= CLASS_BYTES_MAX ? hand_take(class_of(size)) : NULL;
     return LIKELY(pointer != NULL) ? pointer : alloc_slow(size);
 }
 
-static void *alloc_refill(struct heap *heap, size_t size)
+static void *alloc_refill(struct heap *heap, unsigned cls)
 {
-    const unsigned cls = class_of(size);
-    struct block **shelf = size <= SHELF_BYTES_MAX
-        ? &thread.shelf[shelf_of(size)] : &heap->bin[cls].shelf;
-    ASSERT(*shelf == NULL);
+    ASSERT(thread.shelf[cls] == NULL);
     thread_enter(heap);
+    hand_make_room(heap, cls);
     struct block *block = bin_refill(heap, cls);
     thread_leave();
     if (UNLIKELY(block == NULL))
         return NULL;
-    *shelf = block->next;
+    thread.shelf[cls] = block->next;
+    check_hand_out(block);
     return block;
 }
 
@@ -49,8 +42,7 @@ static void *alloc_hardened(struct heap *heap, size_t size)
 {
     if (size > CLASS_BYTES_MAX)
         return large_take(heap, (struct large_request){ size, 1, false });
-    /* Blocks of 8 bytes have no mark. */
-    const unsigned cls = class_of(max_size(size, sizeof(struct block)));
+    const unsigned cls = class_of(size);
     struct bin *bin = &heap->bin[cls];
     thread_enter(heap);
     struct block *block = bin->shelf;
@@ -90,7 +82,7 @@ void *alloc_slow(size_t size)
         return alloc_first(size);
     if (size > CLASS_BYTES_MAX)
         return large_take(heap, (struct large_request){ size, 1, false });
-    return alloc_refill(heap, size);
+    return alloc_refill(heap, class_of(size));
 }
 
 /* A second thread is being made, by this one, or was: pthread_create calls
@@ -106,7 +98,7 @@ static COLD void alloc_note_second(struct heap *heap)
     thread_leave();
 }
 
-void *alloc_zero(size_t size)
+static NOINLINE void *alloc_zero_slow(size_t size)
 {
     if (size > PTRDIFF_MAX)
         return NULL;
@@ -123,12 +115,27 @@ void *alloc_zero(size_t size)
     return pointer;
 }
 
+/* Too small for what alloc_note_second() waits for. */
+#define ALLOC_ZERO_FAST_BYTES ((size_t)256)
+
+void *alloc_zero(size_t size)
+{
+    void *pointer = size <= ALLOC_ZERO_FAST_BYTES ? fast_take(size) : NULL;
+    return LIKELY(pointer != NULL)
+        ? memset(pointer, 0, class_bytes[class_of(size)])
+        : alloc_zero_slow(size);
+}
+
 void *alloc_aligned(size_t align, size_t size)
 {
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return NULL;
-    if (size <= CLASS_BYTES_MAX && align <= CLASS_BYTES_MAX)
-        return alloc_take(class_bytes[class_of_aligned(size, align)]);
+    if (size <= CLASS_BYTES_MAX && align <= CLASS_BYTES_MAX) {
+        const unsigned cls = class_of_aligned(size, align);
+        void *pointer = hand_take(cls);
+        return LIKELY(pointer != NULL) ? pointer
+            : alloc_slow(class_bytes[cls]);
+    }
     return large_take(thread_heap(),
         (struct large_request){ size, align, false });
 }
@@ -139,8 +146,7 @@ void *alloc_aligned(size_t align, size_t size)
 static bool alloc_give_own(struct heap *mine, void *pointer)
 {
     thread_enter(mine);
-    /* heap_find(), without what cannot be here: blocks of 8 bytes all come
-     * this way. */
+    /* heap_find(), without what cannot be here. */
     const struct map_entry entry = map_find(pointer);
     const bool own = load_relaxed(map_owner(entry)) == (uintptr_t)mine
         && (uintptr_t)pointer >> 48 == 0;
@@ -153,11 +159,20 @@ static bool alloc_give_own(struct heap *mine, void *pointer)
     return own;
 }
 
+/* A block of another's slab stays with the thread that freed it, if it needs
+ * one soon; not what shares a cache line with others' blocks. */
+static bool alloc_keep_other(unsigned cls, struct block *block)
+{
+    return thread.room[cls] > 0 && class_bytes[cls] >= CACHE_LINE_BYTES
+        && hand_keep(cls, block);
+}
+
 static void alloc_give_block(struct slab *slab, void *pointer)
 {
     struct heap *mine = thread.own;
     reclaim_check(&arena_main);
-    if (!check_give_remote(slab, "free", pointer))
+    if (!check_give_remote(slab, "free", pointer)
+        || alloc_keep_other(slab->remote_cls, pointer))
         return;
     /* Once the block is given the slab may be gone. */
     struct heap *owner = slab_heap(slab);
@@ -170,16 +185,52 @@ static void alloc_give_block(struct slab *slab, void *pointer)
         proxy_note(owner, pointer, bytes);
 }
 
+/* Now and then there is room in hand after all. */
+static NOINLINE void alloc_give_hand(const struct slab *slab, void *pointer)
+{
+    struct heap *heap = thread.own;
+    const unsigned cls = slab->cls;
+    thread_enter(heap);
+    const bool room = hand_find_room(heap, cls);
+    thread_leave();
+    /* A thread whose hands suffice has no other slow path. */
+    arena_tick(heap->arena);
+    if (!room || !hand_keep(cls, pointer))
+        alloc_give_slab(pointer);
+}
+
+void alloc_give_slab(void *pointer)
+{
+    const struct map_entry entry = map_find(pointer);
+    struct slab *slab = slab_of(load_relaxed(map_extent(entry)));
+    if (UNLIKELY(hand_should_look(slab->cls))) {
+        alloc_give_hand(slab, pointer);
+        return;
+    }
+    thread.busy = true;
+    COMPILER_BARRIER();
+    /* Until now another thread may have let go of the slab (proxy.h). */
+    if (UNLIKELY(load_relaxed(map_owner(entry)) != thread.self))
+        alloc_give_slow(pointer);
+    else if (UNLIKELY(slab_push(slab, pointer)))
+        thread_event(slab);
+    else
+        thread_leave();
+}
+
 void alloc_give_slow(void *pointer)
 {
     struct heap *mine = thread.own;
     PREFETCH_WRITE(pointer);
-    if (mine != NULL && alloc_give_own(mine, pointer))
-        return;
+    struct heap_place place = heap_find(pointer);
+    if (mine != NULL && place.owner == (uintptr_t)mine) {
+        if (alloc_give_own(mine, pointer))
+            return;
+        place = heap_find(pointer);
+    }
     thread_leave();
     if (pointer == NULL)
         return;
-    const struct heap_place place = heap_find(pointer);
     if (UNLIKELY(place.owner == MAP_NOBODY))
         check_report("free", pointer);
     else if (heap_is_large(place))
@@ -197,8 +248,7 @@ static bool alloc_fits(const void *pointer, size_t size)
     if (bytes == 0 || size > bytes)
         return bytes == 0;
     return heap_is_large(place)
-        || class_bytes[class_of(max_size(size, sizeof(struct block)))]
-            >= bytes - bytes / ALLOC_WASTE_SHARE;
+        || class_bytes[class_of(size)] >= bytes - bytes / FAST_WASTE_SHARE;
 }
 
 void alloc_give_sized(void *pointer, size_t size)
@@ -211,11 +261,11 @@ void alloc_give_sized(void *pointer, size_t size)
 
 void alloc_give(void *pointer)
 {
-    struct slab *event;
-    if (!fast_give(pointer, &event))
+    const enum fast said = fast_give(pointer);
+    if (said == FAST_NO_ROOM)
+        alloc_give_slab(pointer);
+    else if (said == FAST_NO)
         alloc_give_slow(pointer);
-    else if (event != NULL)
-        thread_event(event);
 }
 
 /* -- resize -- */
@@ -258,7 +308,7 @@ static void *alloc_resize_block(const struct slab *slab, void *pointer,
         return NULL;
     }
     const size_t old_bytes = class_bytes[slab->remote_cls];
-    if (size <= old_bytes && size >= old_bytes - old_bytes / ALLOC_WASTE_SHARE)
+    if (size <= old_bytes && size >= old_bytes - old_bytes / FAST_WASTE_SHARE)
         return pointer;
     return alloc_move(pointer, old_bytes, size);
 }

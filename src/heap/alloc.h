@@ -26,7 +26,10 @@ void *alloc_aligned(size_t align, size_t size);
  * to the smaller size come along. NULL: no memory, the old one stays. */
 void *alloc_resize(void *pointer, size_t size);
 
-/* Free what the fast path did not, and has entered for. */
+/* Free a block that the fast path found no room for. */
+NOINLINE void alloc_give_slab(void *pointer);
+
+/* Free what the fast path knows nothing of. */
 void alloc_give_slow(void *pointer);
 
 /* The same; for a thread of the second tier size is what was asked for, or it

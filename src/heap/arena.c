@@ -4,6 +4,7 @@
  */
 #include "heap/arena.h"
 
+#include "heap/check.h"
 #include "heap/chill.h"
 #include "heap/heap.h"
 #include "heap/owner.h"
@@ -44,8 +45,10 @@ void *arena_take_shared(struct arena *arena, unsigned cls)
     const bool refill = block == NULL;
     if (refill)
         block = bin_refill(arena->shared, cls);
-    if (block != NULL)
+    if (block != NULL) {
         bin->shelf = block->next;
+        check_hand_out(block);
+    }
     lock_give(&arena->lock);
     /* What heap_visit() must not do under the lock. */
     if (refill)

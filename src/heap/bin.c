@@ -160,8 +160,17 @@ static NOINLINE struct block *bin_refill_slow(struct heap *heap,
     return list;
 }
 
+void bin_note_change(struct bin *bin)
+{
+    /* pairs with check_hand_holds() */
+    store_release(&bin->changes, load_relaxed(&bin->changes) + 1);
+    /* pairs with check_hand_holds() */
+    fence_release();
+}
+
 struct block *bin_refill(struct heap *heap, unsigned cls)
 {
+    bin_note_change(&heap->bin[cls]);
     /* A class that never needs more leads here only. */
     if (UNLIKELY(++heap->refills % BIN_REFILLS == 0))
         (void)remote_drain(heap);

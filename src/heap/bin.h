@@ -31,16 +31,27 @@ struct slab_list {
 };
 
 struct bin {
-    struct block *shelf;        /* blocks in hand, above SHELF_BYTES_MAX */
+    CACHE_ALIGNED struct block *shelf;  /* in hand, where no thread has them:
+                                 * of the shared heap, and the second tier */
     struct slab *current;
     struct slab_list list[SLAB_LISTS];      /* by enum slab_place */
     uint64_t handed;            /* blocks ever handed out */
     uint64_t folded;            /* frees ever counted */
     uint32_t short_refills;
+    _Atomic uint32_t changes;   /* of what is in hand that neither its first
+                                 * block nor its room may show */
+
+    /* hand.h */
+    uint32_t capacity;          /* blocks that may be in hand */
+    const struct block *seen;   /* the first at the last event, if full */
 };
 
 /* A list of blocks of the class, one at least; NULL: no memory. */
 MUST_USE struct block *bin_refill(struct heap *heap, unsigned cls);
+
+/* Blocks may come in hand, or there is room anew: who looks into hands from
+ * another thread must not believe what it sees. */
+void bin_note_change(struct bin *bin);
 
 /* Put a slab that is on no list where it belongs (S5), or take it off. */
 void bin_list(struct bin *bin, struct slab *slab);

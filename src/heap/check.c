@@ -51,10 +51,7 @@ static bool check_lists_hold(const struct slab *slab, const void *pointer)
         if (check_list_holds(slab, slab_segment(slab, i), pointer))
             return true;
     }
-    /* In the hands of the second tier blocks have their marks. */
-    const struct heap *heap = slab_heap(slab);
-    return heap->hardened && check_list_holds(slab,
-        heap->bin[slab->remote_cls].shelf, pointer);
+    return false;
 }
 
 /* Is it a free block of a page or more, which is on no list? */
@@ -66,10 +63,85 @@ static bool check_is_cold(const struct slab *slab, const void *pointer)
         && (load_relaxed(&slab->cold) >> i & 1) != 0;
 }
 
+/* The longest list in another's hand that is walked to its end. */
+enum { CHECK_HAND_BLOCKS = 1024 };
+
+/* What a heap's owner has in hand of a class. What is kept takes room, and
+ * what else brings blocks or room is counted by the bin. */
+struct check_hand {
+    const struct block *first;
+    int room;
+};
+
+static struct check_hand check_hand(const struct heap *heap, unsigned cls)
+{
+    const struct bin *bin = &heap->bin[cls];
+    struct check_hand hand = { NULL, 0 };
+    const struct thread *owner = load_relaxed(&heap->thread);
+    struct thread copy;
+    if (heap->hardened || owner == NULL) {
+        hand.first = bin->shelf;
+    } else if (bin->capacity > 0 && sys_peek(owner, &copy, sizeof copy)) {
+        hand.first = copy.shelf[cls];
+        hand.room = copy.room[cls];
+    }
+    COMPILER_BARRIER();
+    return hand;
+}
+
+/* Blocks come and go under us if it is another's: each may be gone, and its
+ * slab with it, but for the slab that the pointer is of. */
+static bool check_hand_list_holds(const struct slab *slab, bool near,
+    const struct block *at, const void *pointer)
+{
+    for (int left = CHECK_HAND_BLOCKS; left > 0 && at != NULL; left--) {
+        struct block copy;
+        if (at == pointer)
+            return true;
+        if (near || check_may_be_block(slab, at))
+            at = at->next;
+        else if (sys_peek(at, &copy, sizeof copy))
+            at = copy.next;
+        else
+            return false;
+    }
+    return false;
+}
+
+/* Has its owner had the block in hand all the time? */
+static bool check_hand_holds(const struct heap *heap,
+    const struct slab *slab, const void *pointer)
+{
+    const unsigned cls = slab->remote_cls;
+    /* pairs with bin_note_change() */
+    const uint32_t changes = load_acquire(&heap->bin[cls].changes);
+    const struct check_hand before = check_hand(heap, cls);
+    if (!check_hand_list_holds(slab, heap == thread.own, before.first,
+            pointer))
+        return false;
+    COMPILER_BARRIER();
+    const struct check_hand after = check_hand(heap, cls);
+    return after.first == before.first && after.room == before.room
+        && load_relaxed(&heap->bin[cls].changes) == changes;
+}
+
+/* Has any thread of the arena the block in hand? */
+static bool check_is_in_hand(const struct slab *slab, const void *pointer)
+{
+    /* pairs with arena_add_heap() */
+    const struct heap *heap = load_acquire(&slab_heap(slab)->arena->heaps);
+    for (; heap != NULL; heap = heap->next) {
+        if (check_hand_holds(heap, slab, pointer))
+            return true;
+    }
+    return false;
+}
+
 /*
- * Is a block on a list of its slab, or cold? Any thread may ask of any slab
- * while the owner goes on: lists only grow between two takes, so what is found
- * with no take in between is there. What cannot be told counts as not found.
+ * Is a block on a list of its slab, or cold, or in hand? Any thread may ask of
+ * any slab while the owner goes on: lists only grow between two takes, so what
+ * is found with no take in between is there. What cannot be told counts as not
+ * found.
  */
 static COLD bool check_holds(const struct slab *slab, const void *pointer)
 {
@@ -78,7 +150,7 @@ static COLD bool check_holds(const struct slab *slab, const void *pointer)
         const uint32_t takes = load_acquire(&slab->takes);
         if (!check_is_cold(slab, pointer)
             && !check_lists_hold(slab, pointer))
-            return false;
+            return check_is_in_hand(slab, pointer);
         /* pairs with slab_note_take() */
         fence_acquire();
         if (takes == load_relaxed(&slab->takes))
@@ -94,13 +166,18 @@ bool check_is_free(const struct slab *slab, const void *pointer)
     if (!ASHLAR_CHECKS)
         return false;
     const struct block *block = pointer;
-    const bool marked = class_bytes[slab->remote_cls] >= sizeof *block
-        && UNLIKELY(block->mark
-            == (check_remote_scaled(slab, pointer) ^ slab->remote_key));
+    const bool marked = UNLIKELY(block->mark
+        == (check_remote_scaled(slab, pointer) ^ slab->remote_key));
     /* Cold blocks lost their marks. */
     const bool cold = UNLIKELY(load_relaxed(&slab->cold) != 0)
         && check_is_cold(slab, pointer);
     return UNLIKELY(marked || cold) && check_holds(slab, pointer);
+}
+
+void check_set_remote_mark(const struct slab *slab, struct block *block)
+{
+    if (ASHLAR_CHECKS)
+        block->mark = check_remote_scaled(slab, block) ^ slab->remote_key;
 }
 
 bool check_give(const struct slab *slab, const char *call,
@@ -130,10 +207,7 @@ bool check_give_remote(const struct slab *slab, const char *call,
         check_report_as(MISUSE_double_free, call, pointer);
         return false;
     }
-    struct block *block = pointer;
-    if (ASHLAR_CHECKS && class_bytes[slab->remote_cls] >= sizeof *block)
-        block->mark =
-            check_remote_scaled(slab, pointer) ^ slab->remote_key;
+    check_set_remote_mark(slab, pointer);
     return true;
 }
 
@@ -149,48 +223,22 @@ static COLD void check_report_list(struct check_list *list, uint32_t sound)
         list->last->next = NULL;
 }
 
-/* Is it on the part of the list that was walked already? */
-static bool check_was_met(const struct check_list *list,
-    const struct block *block)
-{
-    for (const struct block *at = list->first; at != list->last;
-         at = at->next) {
-        if (at == block)
-            return true;
-    }
-    return list->last == block;
-}
-
 /*
- * A mark that is not what it should be was overwritten after the free, which
- * is only for hardening to complain of; or it was cleared a moment ago, if the
- * list runs in a circle because a block was freed twice at the same time.
- */
-static bool check_is_overwritten(const struct slab *slab,
-    const struct check_list *list, const struct block *at)
-{
-    if (!check_has_marks(slab)
-        || LIKELY(at->mark == check_mark(slab, at)))
-        return false;
-    return slab_heap(slab)->hardened
-        || (at->mark == 0 && list->last != NULL && check_was_met(list, at));
-}
-
-/*
- * Walk so many blocks of a list, and take their marks off if they are to be
- * handed out; the blocks met, as bits, if not. false: it is broken, which has
- * been reported. This runs for every block that is ever handed out again, so
- * what is the same for all of a list is looked up once.
+ * Walk so many blocks of a list; the blocks met, as bits, if that is asked for.
+ * false: it is broken, which has been reported. A mark that is not what it
+ * should be was overwritten after the free, which is only for hardening to
+ * complain of. This runs for every block that is ever handed out again, so what
+ * is the same for all of a list is looked up once.
  */
 static ALWAYS_INLINE bool check_each(const struct slab *slab,
-    struct check_list *list, bool take, uint64_t *met)
+    struct check_list *list, uint64_t *met)
 {
     const char *start = slab->start;
     const uint64_t factor = slab->factor;
     const uint64_t key = slab->key;
     const uint64_t step = class_step[slab->cls];
     const uint64_t limit = load_relaxed(&slab->fresh) * step;
-    const bool marks = check_has_marks(slab);
+    const bool hardened = ASHLAR_CHECKS && slab_heap(slab)->hardened;
     struct block *at = list->first;
     list->last = NULL;
     list->rest = NULL;
@@ -198,15 +246,12 @@ static ALWAYS_INLINE bool check_each(const struct slab *slab,
         PREFETCH_WRITE(at);
         const uint64_t scaled = (uint64_t)((char *)at - start) * factor;
         if (UNLIKELY(scaled >= limit)
-            || (marks && UNLIKELY(at->mark != (scaled ^ key))
-                && check_is_overwritten(slab, list, at))) {
+            || (hardened && UNLIKELY(at->mark != (scaled ^ key)))) {
             check_report_list(list, i);
             return false;
         }
-        if (!take)
+        if (met != NULL)
             *met |= (uint64_t)1 << scaled / step % 64;
-        else if (marks)
-            at->mark = 0;
         list->last = at;
         at = at->next;
     }
@@ -217,16 +262,64 @@ static ALWAYS_INLINE bool check_each(const struct slab *slab,
 uint64_t check_walk(const struct slab *slab, struct check_list *list)
 {
     uint64_t met = 0;
-    (void)check_each(slab, list, false, &met);
+    (void)check_each(slab, list, &met);
     return met;
+}
+
+/* How many blocks of a list come before one that came already; that is its
+ * last then. Slow, where there is reason to ask. */
+static COLD uint32_t check_unique(struct check_list *list)
+{
+    struct block *at = list->first;
+    for (uint32_t i = 0; i < list->count; i++, at = at->next) {
+        const struct block *met = list->first;
+        for (uint32_t k = 0; k < i; k++, met = met->next) {
+            if (met == at)
+                return i;
+        }
+        list->last = at;
+    }
+    return list->count;
+}
+
+/* May a block come twice in a list? Marks are taken off to see, and set anew;
+ * one that the program wrote over says yes. */
+static bool check_may_repeat(const struct slab *slab,
+    const struct check_list *list)
+{
+    struct block *at = list->first;
+    uint32_t i;
+    for (i = 0; i < list->count && at->mark != 0; i++, at = at->next)
+        at->mark = 0;
+    const bool repeats = i < list->count;
+    for (at = list->first; i > 0; i--, at = at->next)
+        at->mark = check_mark(slab, at);
+    return repeats;
+}
+
+/*
+ * Where a block was freed twice at the same time the list is a circle: it does
+ * not end where it should.
+ */
+static bool check_is_circle(const struct slab *slab, struct check_list *list)
+{
+    if (!ASHLAR_CHECKS
+        || (list->whole ? LIKELY(list->rest == NULL)
+            : !check_may_repeat(slab, list)))
+        return false;
+    const uint32_t unique = check_unique(list);
+    if (unique == list->count && !list->whole)
+        return false;
+    check_report_list(list, unique);
+    return true;
 }
 
 void check_cut(const struct slab *slab, struct check_list *list)
 {
-    if (!check_each(slab, list, true, NULL))
+    if (!check_each(slab, list, NULL) || check_is_circle(slab, list))
         return;
-    /* The rest must be a list, or nothing. */
-    if (list->rest != NULL && !check_is_block(slab, list->rest))
+    /* The rest must be a list. */
+    if (!list->whole && !check_is_block(slab, list->rest))
         check_report_list(list, list->count);
     else if (list->last != NULL)
         list->last->next = NULL;
@@ -285,7 +378,7 @@ static struct extent *check_enclosing(const void *pointer)
 static enum misuse check_what_block(const struct slab *slab,
     const void *pointer)
 {
-    if ((uintptr_t)pointer % SHELF_STEP_BYTES != 0)
+    if ((uintptr_t)pointer % sizeof(struct block) != 0)
         return MISUSE_misaligned;
     if (!check_may_be_block(slab, pointer))
         return MISUSE_interior;

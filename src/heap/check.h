@@ -10,23 +10,18 @@
  *          only starts a search, and what is reported was found on a list.
  *
  * The mark of a free block is its scaled index xor the slab's key. Frees set
- * it; the refill that takes a list over walks it once, tests that every link
- * leads to a block, and clears the marks, so that malloc need not. A block in
- * a thread's hands has no mark: freed once more there, it is not noticed but
- * with hardening:1, where marks stay until the block is handed out.
+ * it; the refill that takes a list over walks it once and tests that every link
+ * leads to a block. In a thread's hand a block has its mark still; it goes when
+ * the block is handed out.
  *
- * Tests    test/unit/heap/misuse_test.c  test/misuse
+ * Tests    test/unit/heap/check_test.c  test/unit/heap/search_test.c
+ *          test/unit/heap/list_test.c  test/unit/heap/misuse_test.c
+ *          test/misuse
  */
 #ifndef HEAP_CHECK_H
 #define HEAP_CHECK_H
 
 #include "heap/slab.h"
-
-/* Have this slab's free blocks marks? */
-static inline bool check_has_marks(const struct slab *slab)
-{
-    return ASHLAR_CHECKS && slab->block_bytes >= sizeof(struct block);
-}
 
 /* What a free block of the slab has for a mark; for the owner. */
 static ALWAYS_INLINE uint64_t check_mark(const struct slab *slab,
@@ -57,6 +52,16 @@ MUST_USE bool check_give(const struct slab *slab, const char *call,
 MUST_USE bool check_give_remote(const struct slab *slab, const char *call,
     void *pointer);
 
+/* Set the mark of a block that any thread gives back. */
+void check_set_remote_mark(const struct slab *slab, struct block *block);
+
+/* A block that is being handed out may have been in hand since it was freed. */
+static ALWAYS_INLINE void check_hand_out(struct block *block)
+{
+    if (ASHLAR_CHECKS)
+        block->mark = 0;
+}
+
 /* Is a block that any thread asks about free? It is one of the slab's. */
 bool check_is_free(const struct slab *slab, const void *pointer);
 
@@ -64,6 +69,7 @@ bool check_is_free(const struct slab *slab, const void *pointer);
 struct check_list {
     struct block *first;
     uint32_t count;             /* after a walk: those that are sound */
+    bool whole;                 /* there are no more on it */
     struct block *last;         /* NULL: none is */
     struct block *rest;         /* behind the last */
 };
@@ -73,7 +79,7 @@ struct check_list {
 uint64_t check_walk(const struct slab *slab, struct check_list *list);
 
 /* Take the first `count` blocks off a list to hand them out: as check_walk,
- * and the marks go, and the last block's link. */
+ * and none may come twice, and the last block's link goes. */
 void check_cut(const struct slab *slab, struct check_list *list);
 
 /*

@@ -37,6 +37,23 @@ const uint8_t class_slices[CLASS_COUNT] = {
 #include "table/size_class.def"
 };
 
+/* What class_of_spaced() says of the last size of a slot, as a constant. */
+#define SLOT_LOG2(slot) (31 - __builtin_clz(16 * (slot) - 1))
+#define SLOT_SPACED(slot)                                               \
+    (CLASS_LINEAR_COUNT - 4 * CLASS_LINEAR_LOG2 - 4                      \
+        + 4 * SLOT_LOG2(slot) + ((16 * (slot) - 1) >> (SLOT_LOG2(slot) - 2)))
+#define SLOT(slot)                                                      \
+    ((slot) > CLASS_LINEAR_COUNT ? SLOT_SPACED(slot)               \
+        : (slot) - ((slot) > 0))
+#define SLOTS(slot)                                                     \
+    SLOT(slot), SLOT((slot) + 1), SLOT((slot) + 2), SLOT((slot) + 3),   \
+    SLOT((slot) + 4), SLOT((slot) + 5), SLOT((slot) + 6), SLOT((slot) + 7)
+
+const uint8_t class_small[CLASS_SMALL_BYTES / 16 + 1] = {
+    SLOTS(0), SLOTS(8), SLOTS(16), SLOTS(24), SLOTS(32), SLOTS(40),
+    SLOTS(48), SLOTS(56), SLOT(64),
+};
+
 /* A little more than 2^64 / bytes, so that a multiple's product is small but
  * tells the index; and odd, so that it is not small either where bits above the
  * 48th are set. */
@@ -58,7 +75,7 @@ unsigned class_of_aligned(size_t size, size_t align)
 {
     /* Slabs start at a slice, so a block is as aligned as its size. */
     unsigned cls = class_of(max_size(size, align));
-    while (class_bytes[cls] % align != 0)
+    while ((class_bytes[cls] & (align - 1)) != 0)
         cls++;
     return cls;
 }

@@ -4,7 +4,7 @@
  *
  * Owns     the arrays expanded from table/size_class.def.
  * Used by  every path that allocates.
- * Never    decides anything: jemalloc's classes, which clients re-derive.
+ * Never    decides anything: jemalloc's classes, from 16 bytes on.
  *
  * Holds    C1  class_bytes rises; class_of(s) is the first class >= s
  *          C2  a slab of blocks fits its slices, and at most
@@ -26,10 +26,9 @@ enum {
 
 #define CLASS_BYTES_MAX ((size_t)64 * KiB)
 
-/* Up to here classes are 8 and then every 16 bytes; above, four per
- * doubling. */
+/* Up to here there is a class every 16 bytes; above, four per doubling. */
 enum { CLASS_LINEAR_BYTES = 128, CLASS_LINEAR_LOG2 = 7 };
-enum { CLASS_LINEAR_COUNT = CLASS_LINEAR_BYTES / 16 + 1 };
+enum { CLASS_LINEAR_COUNT = CLASS_LINEAR_BYTES / 16 };
 
 extern const uint32_t class_bytes[CLASS_COUNT];
 extern const uint16_t class_blocks[CLASS_COUNT];
@@ -54,14 +53,20 @@ static ALWAYS_INLINE unsigned class_of_spaced(size_t size)
         + 4 * log2 + (unsigned)(last >> (log2 - 2));
 }
 
+/* size at most CLASS_SMALL_BYTES: of every 16 bytes up to there, the class. */
+#define CLASS_SMALL_BYTES ((size_t)1024)
+extern const uint8_t class_small[CLASS_SMALL_BYTES / 16 + 1];
+
+static ALWAYS_INLINE unsigned class_of_small(size_t size)
+{
+    return class_small[(size + 15) / 16];
+}
+
 /* size at most CLASS_BYTES_MAX; 0 is served like 1. */
 static ALWAYS_INLINE unsigned class_of(size_t size)
 {
-    if (size <= 8)
-        return 0;
-    if (size <= CLASS_LINEAR_BYTES)
-        return (unsigned)((size + 15) / 16);
-    return class_of_spaced(size);
+    return size <= CLASS_SMALL_BYTES ? class_of_small(size)
+        : class_of_spaced(size);
 }
 
 /* The first class whose blocks are multiples of align, a power of two; size

@@ -9,8 +9,8 @@
  *          of free a reason for an owner word that differs.
  *
  * Budget, with ret (test/golden/fast_path.tsv):
- *   malloc to 256 B  12 instructions    malloc to 64 KiB  40
- *   free             18
+ *   malloc to 1 KiB  16 instructions    malloc to 64 KiB       26
+ *   free             30                 free without room      54
  *
  * Tests    test/golden/run.py
  */
@@ -18,30 +18,21 @@
 #define HEAP_FAST_H
 
 #include "heap/alloc.h"
-#include "heap/check.h"
-#include "heap/thread.h"
+#include "heap/hand.h"
 
-/* Up to SHELF_BYTES_MAX bytes. */
+/* A block stays where it is while it wastes at most a quarter. */
+enum { FAST_WASTE_SHARE = 4 };
+
+/* Up to CLASS_SMALL_BYTES. */
 static ALWAYS_INLINE void *fast_take(size_t size)
 {
-    struct block **shelf = &thread.shelf[shelf_of(size)];
-    struct block *block = *shelf;
-    if (LIKELY(block != NULL))
-        *shelf = block->next;
-    return block;
+    return hand_take(class_of_small(size));
 }
 
-/* Above CLASS_LINEAR_BYTES, up to CLASS_BYTES_MAX. */
+/* Above, up to CLASS_BYTES_MAX. */
 static ALWAYS_INLINE void *fast_take_medium(size_t size)
 {
-    struct heap *heap = thread.heap;
-    if (UNLIKELY(heap == NULL))
-        return NULL;
-    struct bin *bin = &heap->bin[class_of_spaced(size)];
-    struct block *block = bin->shelf;
-    if (LIKELY(block != NULL))
-        bin->shelf = block->next;
-    return block;
+    return hand_take(class_of_spaced(size));
 }
 
 /*
@@ -63,43 +54,61 @@ static ALWAYS_INLINE void *fast_take_run(size_t size)
 }
 
 /*
- * A block of the calling thread's own heap goes back to its slab. NULL,
- * foreign, large, remote and unowned pointers, those that are no block or look
- * as if free already, blocks of 8 bytes, which have no mark, and every pointer
- * while the thread has no heap, say no. true with *event set: the caller must
- * call thread_event(). Unless all is done, the thread stays entered.
+ * The slab of a block that is out, of the calling thread's own heap, and the
+ * mark that it would have if it were free. NULL for all else: NULL, foreign,
+ * large, remote and unowned pointers, those that are no block or look as if
+ * free already, and every pointer while the thread has no heap. As long as the
+ * block is out nobody closes the slab, whoever owns it by now.
  */
-static ALWAYS_INLINE bool fast_give(void *pointer, struct slab **event)
+static ALWAYS_INLINE struct slab *fast_own(const void *pointer,
+    uint64_t *mark)
 {
-    thread.busy = true;
-    COMPILER_BARRIER();
     struct map_entry entry = map_find(pointer);
     if (UNLIKELY(load_relaxed(map_owner(entry)) != thread.self))
-        return false;
+        return NULL;
     /* Two loads with an index are an instruction less than an address. */
     OPAQUE(entry.index);
     struct slab *slab = slab_of(load_relaxed(map_extent(entry)));
+    if (!ASHLAR_CHECKS)
+        return slab;
+    const uint64_t scaled = slab_scaled(slab, pointer);
+    if (UNLIKELY(scaled >= slab->limit))
+        return NULL;
+    *mark = scaled ^ slab->key;
+    return LIKELY(((const struct block *)pointer)->mark != *mark) ? slab
+        : NULL;
+}
+
+enum fast { FAST_DONE, FAST_NO_ROOM, FAST_NO };
+
+/* A block goes into the thread's hand, or is ready to go to its slab if there
+ * is no room: alloc_give_slab(). */
+static ALWAYS_INLINE enum fast fast_give(void *pointer)
+{
     struct block *block = pointer;
-    if (ASHLAR_CHECKS) {
-        const uint64_t scaled = slab_scaled(slab, pointer);
-        if (UNLIKELY(scaled >= slab->limit))
-            return false;
-        const uint64_t mark = scaled ^ slab->key;
-        if (UNLIKELY(block->mark == mark))
-            return false;
+    uint64_t mark;
+    struct slab *slab = fast_own(pointer, &mark);
+    if (UNLIKELY(slab == NULL))
+        return FAST_NO;
+    if (ASHLAR_CHECKS)
         block->mark = mark;
-    }
-    block->next = slab->freed;
-    /* Whoever finds the block on the list finds its link. */
-    COMPILER_BARRIER();
-    slab->freed = block;
-    if (UNLIKELY(--slab->countdown == 0)) {
-        *event = slab;
-        return true;
-    }
-    *event = NULL;
-    thread_leave();
-    return true;
+    return LIKELY(hand_keep(slab->cls, block)) ? FAST_DONE : FAST_NO_ROOM;
+}
+
+/* 0: more has to be asked. */
+static ALWAYS_INLINE size_t fast_usable_bytes(const void *pointer)
+{
+    uint64_t mark;
+    const struct slab *slab = fast_own(pointer, &mark);
+    return LIKELY(slab != NULL) ? slab_block_bytes(slab) : 0;
+}
+
+/* May a block stay where it is when it is resized? */
+static ALWAYS_INLINE bool fast_stays(const void *pointer, size_t size)
+{
+    const size_t bytes = fast_usable_bytes(pointer);
+    return size <= bytes && size >= bytes - bytes / FAST_WASTE_SHARE
+        && bytes != 0;
 }
 
 #endif

@@ -96,8 +96,10 @@ void heap_give_list(struct heap *heap, struct block *list)
         heap->bin[slab->remote_cls].folded--;
         if (place.owner == (uintptr_t)heap)
             slab_put(slab, list);
-        else if (check_give_remote(slab, "malloc", list))
+        else {
+            check_set_remote_mark(slab, list);
             (void)remote_push(slab, list, NULL);
+        }
         list = next;
     }
 }

@@ -29,9 +29,6 @@
 #include "heap/kept.h"
 #include "heap/large.h"
 
-/* A thread's shelves, see thread.h. */
-enum { HEAP_HANDS = 33 };
-
 /* What a heap's pending word says when nobody owns the heap. */
 #define HEAP_ORPHAN ((uintptr_t)1)
 
@@ -63,7 +60,7 @@ struct heap {
     struct thread *_Atomic thread;  /* whose blocks in hand; NULL: nobody's */
 
     /* reclaim.c's: what a vanished owner had in hand */
-    struct block *hands[HEAP_HANDS];
+    struct block *hands[CLASS_COUNT];
 
     /* any thread, atomically */
     CACHE_ALIGNED _Atomic uintptr_t pending;    /* remote.h */

@@ -65,7 +65,7 @@ static int64_t owner_loose_at_first(const struct slab *slab, uint32_t live)
         return 0;
     const uint32_t loose = load_relaxed(&slab->fresh) - live
         - bits_count(load_relaxed(&slab->cold));
-    return (int64_t)(loose / quarter) * quarter * slab->block_bytes;
+    return (int64_t)(loose / quarter) * quarter * slab_block_bytes(slab);
 }
 
 /* What owner_count_down() has added while blocks out went from live to left. */
@@ -77,7 +77,7 @@ static int64_t owner_loose_since(const struct slab *slab, uint32_t live,
     if (!chill_applies(slab->cls))
         return 0;
     return (int64_t)((blocks - left) / quarter - (blocks - live) / quarter)
-        * quarter * slab->block_bytes;
+        * quarter * slab_block_bytes(slab);
 }
 
 /* The slab's words are as they should be; its remote word was `word`. */

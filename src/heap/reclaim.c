@@ -38,7 +38,7 @@ static void reclaim_note_hands(struct heap *heap)
     if (owner == NULL || !sys_peek(owner, &vanished, sizeof vanished)
         || vanished.own != heap)
         return;
-    for (size_t i = 0; i < SHELF_COUNT; i++) {
+    for (size_t i = 0; i < CLASS_COUNT; i++) {
         if (heap->hands[i] != vanished.shelf[i])
             heap->hands[i] = vanished.shelf[i];
     }
@@ -133,7 +133,7 @@ static void reclaim_scan_region(struct region *region, struct slab **chain)
 
 /* The blocks of a slab that have been met on a list. */
 struct reclaim_seen {
-    uint64_t word[SLICE_BYTES / 8 / 64];
+    uint64_t word[SLICE_BYTES / sizeof(struct block) / 64];
 };
 
 /* How many blocks of a list are sound, at most so many; it is cut there. */
@@ -210,7 +210,7 @@ static void reclaim_slabs(struct arena *arena)
 static void reclaim_give_hands(struct heap *heap)
 {
     heap_give_hands(heap);
-    for (size_t i = 0; i < SHELF_COUNT; i++) {
+    for (size_t i = 0; i < CLASS_COUNT; i++) {
         struct block *list = heap->hands[i];
         heap->hands[i] = NULL;
         heap_give_list(heap, list);

@@ -24,7 +24,7 @@ enum { SLAB_WAKE_SHARE = 16 };
  */
 static uint32_t slab_take_blocks(const struct slab *slab)
 {
-    const uint32_t fit = (uint32_t)SLICE_BYTES / slab->block_bytes;
+    const uint32_t fit = (uint32_t)SLICE_BYTES / slab_block_bytes(slab);
     return fit > 16 ? 16 : fit < 4 ? 4 : fit;
 }
 
@@ -108,7 +108,7 @@ static bool slab_close_list(struct slab *slab)
  * marks went with their pages. */
 static uint64_t slab_limit(const struct slab *slab)
 {
-    return check_has_marks(slab) && load_relaxed(&slab->cold) == 0
+    return ASHLAR_CHECKS && load_relaxed(&slab->cold) == 0
         ? load_relaxed(&slab->fresh) * class_step[slab->cls] : 0;
 }
 
@@ -130,10 +130,9 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
     struct slab *slab = slab_of(extent);
     slab->freed = NULL;
     slab->used = 0;
-    slab->block_bytes = class_bytes[cls];
     slab->start = extent->start;
     slab->factor = class_factor[cls];
-    slab->cls = (uint8_t)cls;
+    slab->cls = cls;
     slab->remote_cls = (uint8_t)cls;
     slab->key = heap_next_key(heap);
     slab->remote_key = slab->key;
@@ -169,7 +168,7 @@ void slab_note_touched(struct slab *slab)
 {
     struct extent *extent = slab_extent(slab);
     const size_t carved =
-        (size_t)load_relaxed(&slab->fresh) * slab->block_bytes;
+        (size_t)load_relaxed(&slab->fresh) * slab_block_bytes(slab);
     const uint32_t touched =
         (uint32_t)(round_up(carved, SLICE_BYTES) / SLICE_BYTES);
     extent->touched =
@@ -225,6 +224,7 @@ static uint32_t slab_take_segment(struct slab *slab, uint32_t most,
     struct check_list cut = {
         .first = segment_first(slab, top),
         .count = all < most ? all : most,
+        .whole = all <= most,
     };
     slab->segments--;
     slab_note_take(slab);
@@ -273,6 +273,7 @@ struct block *slab_take(struct slab *slab, uint32_t *count)
     /* The open list goes out as it came in: used stays what it was. */
     struct check_list cut = {
         .first = slab->freed, .count = slab->armed - slab->countdown,
+        .whole = true,
     };
     const uint32_t open = cut.count;
     slab->freed = NULL;
@@ -291,14 +292,14 @@ static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
     uint32_t *count)
 {
     struct block *list = NULL;
-    uint32_t n = SLAB_CARVE_BYTES / slab->block_bytes;
+    uint32_t n = SLAB_CARVE_BYTES / slab_block_bytes(slab);
     n = n < 1 ? 1 : n;
     n = n < count_max ? n : count_max;
     uint64_t cold = load_relaxed(&slab->cold);
     for (*count = 0; *count < n && cold != 0; ++*count) {
         const size_t i = bits_lowest(cold);
         cold &= cold - 1;
-        struct block *block = slab_block_at(slab, i * slab->block_bytes);
+        struct block *block = slab_block_at(slab, i * slab_block_bytes(slab));
         block->next = list;
         /* What the system refused to purge may still be there. */
         block->mark = 0;
@@ -308,7 +309,7 @@ static struct block *slab_take_cold(struct slab *slab, uint32_t count_max,
     slab_set(slab, load_relaxed(&slab->fresh), cold);
     slab_note_take(slab);
     pool_note_warmed(slab_extent(slab)->pool,
-        (size_t)*count * slab->block_bytes);
+        (size_t)*count * slab_block_bytes(slab));
     return list;
 }
 
@@ -317,7 +318,7 @@ struct block *slab_carve(struct slab *slab, uint32_t count_max,
 {
     if (UNLIKELY(load_relaxed(&slab->cold) != 0))
         return slab_take_cold(slab, count_max, count);
-    const uint32_t bytes = slab->block_bytes;
+    const uint32_t bytes = slab_block_bytes(slab);
     const uint32_t left = class_blocks[slab->cls] - load_relaxed(&slab->fresh);
     const struct extent *extent = slab_extent(slab);
     uint32_t n = SLAB_CARVE_BYTES / bytes;
@@ -348,13 +349,9 @@ struct block *slab_carve(struct slab *slab, uint32_t count_max,
 void slab_put(struct slab *slab, void *pointer)
 {
     struct block *block = pointer;
-    if (check_has_marks(slab))
+    if (ASHLAR_CHECKS)
         block->mark = check_mark(slab, pointer);
-    block->next = slab->freed;
-    /* Whoever finds the block on the list finds its link. */
-    COMPILER_BARRIER();
-    slab->freed = block;
-    if (UNLIKELY(--slab->countdown == 0))
+    if (UNLIKELY(slab_push(slab, block)))
         slab_event(slab);
 }
 
@@ -432,7 +429,7 @@ size_t slab_loose_bytes(const struct slab *slab)
     const uint32_t blocks =
         load_relaxed(&slab->fresh) - slab->used
         - bits_count(load_relaxed(&slab->cold));  /* S1 */
-    return (size_t)blocks * slab->block_bytes;
+    return (size_t)blocks * slab_block_bytes(slab);
 }
 
 /* The whole pages within blocks [first, end) go back; how many bytes. */
@@ -440,8 +437,8 @@ static size_t slab_purge_blocks(const struct slab *slab, size_t first,
     size_t end)
 {
     const size_t page = sys_page_bytes();
-    const size_t from = round_up(first * slab->block_bytes, page);
-    const size_t to = round_down(end * slab->block_bytes, page);
+    const size_t from = round_up(first * slab_block_bytes(slab), page);
+    const size_t to = round_down(end * slab_block_bytes(slab), page);
     if (from >= to || !sys_purge(slab->start + from, to - from))
         return 0;
     return to - from;

@@ -18,15 +18,14 @@
  * cold blocks, bits of a word, on no list (chill.h).
  *
  * A free block's second word is its mark, which no block that is out has but by
- * chance: a free that finds it looks closer (check.h). Blocks of 8 bytes have
- * no second word.
+ * chance: a free that finds it looks closer (check.h).
  *
  * Holds, and slab_audit() asserts:
  *   S1  used + the blocks in segments + |cold| + (blocks - fresh) == blocks;
  *       blocks on the open list and on the remote list still count as used
  *   S2  the open list has armed - countdown blocks, and countdown > 0
  *   S3  armed <= used unless CURRENT: the last free reaches the countdown
- *   S4  every free block lies inside the slab, at a multiple of block_bytes,
+ *   S4  every free block lies inside the slab, at a multiple of the block size,
  *       below fresh
  *   S5  FULL has no segment and no fresh or cold block; PARTIAL has a segment
  *       or a fresh block; COLD has cold blocks and nothing else; all three
@@ -34,8 +33,8 @@
  *   S6  the remote word has PENDING exactly while the slab is on its heap's
  *       pending list or about to be put there; only then has an owned slab's
  *       word a list, and the slab is neither closed nor disowned
- *   S7  limit == fresh * class_step, or 0 where there are no marks or
- *       cold blocks
+ *   S7  limit == fresh * class_step, or 0 where there are no marks or there
+ *       are cold blocks
  *
  * States   CURRENT  the bin hands out from it
  *          FULL     nothing to hand out   \
@@ -72,7 +71,7 @@ enum { SLAB_LISTS = SLAB_CURRENT };
 
 struct heap;
 
-/* A free block; the mark only from 16 bytes on. */
+/* A free block. */
 struct block {
     struct block *next;
     uint64_t mark;
@@ -90,8 +89,7 @@ struct slab {
     uint32_t used;
     _Atomic uint32_t fresh;     /* blocks from this index on are untouched;
                                  * other threads may look */
-    uint32_t block_bytes;       /* fixed at birth */
-    uint8_t cls;                /* fixed at birth */
+    uint32_t cls;               /* fixed at birth */
     uint8_t place;
     uint8_t segments;
 
@@ -138,6 +136,11 @@ static inline struct extent *slab_extent(const struct slab *slab)
 static inline struct heap *slab_heap(const struct slab *slab)
 {
     return load_relaxed(&slab->heap);
+}
+
+static inline uint32_t slab_block_bytes(const struct slab *slab)
+{
+    return class_bytes[slab->cls];
 }
 
 static inline size_t slab_bytes(const struct slab *slab)
@@ -216,6 +219,16 @@ static ALWAYS_INLINE uint64_t slab_scaled(const struct slab *slab,
     const void *pointer)
 {
     return (uint64_t)((const char *)pointer - slab->start) * slab->factor;
+}
+
+/* Put a block on the open list. true: the countdown has reached 0. */
+static ALWAYS_INLINE bool slab_push(struct slab *slab, struct block *block)
+{
+    block->next = slab->freed;
+    /* Whoever finds the block on the list finds its link. */
+    COMPILER_BARRIER();
+    slab->freed = block;
+    return --slab->countdown == 0;
 }
 
 /* Give one block back; the caller owns the slab and has checked the pointer.

@@ -5,6 +5,7 @@
 #include "heap/thread.h"
 
 #include "heap/chill.h"
+#include "heap/hand.h"
 #include "heap/reclaim.h"
 
 /*
@@ -20,11 +21,7 @@ static _Atomic bool thread_hardening;
 static void thread_empty_shelves(struct heap *heap)
 {
     reclaim_check(heap->arena);
-    for (size_t i = 0; i < SHELF_COUNT; i++) {
-        struct block *list = thread.shelf[i];
-        thread.shelf[i] = NULL;
-        heap_give_list(heap, list);
-    }
+    hand_empty(heap);
     heap_give_hands(heap);
 }
 
@@ -136,8 +133,10 @@ static void thread_mind_closes(struct heap *heap)
 void thread_event(struct slab *slab)
 {
     struct heap *heap = slab_heap(slab);
+    const unsigned cls = slab->cls;
     thread_enter(heap);
     slab_event(slab);
+    hand_mind(heap, cls);
     thread_mind_closes(heap);
     thread_leave();
 }

@@ -18,8 +18,8 @@
  *
  * Holds    T1  self is the address of heap, and heap == own, in the first
  *              tier while ALIVE; else self is no heap's and heap is NULL
- *          T2  shelf[g] holds blocks of the class of 8 * g bytes; all empty
- *              unless ALIVE in the first tier
+ *          T2  shelf[c] holds blocks of class c; all are empty and without
+ *              room unless ALIVE in the first tier
  *
  * `self` starts as OWNER_UNBORN and not as 0, for 0 is what the map says of
  * memory that is nobody's. ld.so may call us before it has copied the initial
@@ -32,15 +32,11 @@
 
 #include "heap/heap.h"
 
-enum { SHELF_STEP_BYTES = 8, SHELF_BYTES_MAX = 256 };
-enum { SHELF_COUNT = SHELF_BYTES_MAX / SHELF_STEP_BYTES + 1 };
-_Static_assert((int)SHELF_COUNT == (int)HEAP_HANDS,
-    "what vanishes in a child of fork");
-
 enum thread_stage { THREAD_UNBORN, THREAD_ALIVE, THREAD_DEAD };
 
 struct thread {
-    struct block *shelf[SHELF_COUNT];
+    struct block *shelf[CLASS_COUNT];
+    int16_t room[CLASS_COUNT];  /* for so many freed ones more, see hand.h */
     struct heap *heap;          /* own, for the fast path */
     uintptr_t self;
     struct heap *own;           /* NULL unless ALIVE */
@@ -49,14 +45,9 @@ struct thread {
     bool busy;                  /* working in own; see thread_enter() */
     uint8_t stage;
 };
-_Static_assert(sizeof(struct thread) <= 320, "dlopen needs little TLS");
+_Static_assert(sizeof(struct thread) <= 512, "dlopen needs little TLS");
 
 extern THREAD_LOCAL struct thread thread;
-
-static ALWAYS_INLINE size_t shelf_of(size_t size)
-{
-    return (size + SHELF_STEP_BYTES - 1) / SHELF_STEP_BYTES;
-}
 
 COLD void thread_wait(struct heap *heap);
 

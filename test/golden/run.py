@@ -27,7 +27,8 @@ from workshop import SKIPPED, main  # noqa: E402
 
 ROOT = HERE.parent.parent
 PACKAGES = ["gcc", "libc6-dev", "binutils", "clang", "cmake", "make"]
-TLS_BYTES_MAX = 320
+# What the C library keeps for all libraries that are loaded later.
+TLS_BYTES_MAX = 512
 
 
 # -- symbols --
@@ -106,7 +107,7 @@ def measure(shop, library, compiler):
 def compare(shop, key, count, row, compiler):
     call, size = key
     budget, seen = int(row["budget"]), int(row[compiler])
-    print(f"{call:6} {size:6} B: {count:4} instructions, budget {budget}")
+    print(f"{call:9} {size:6} B: {count:4} instructions, budget {budget}")
     shop.expect(count <= budget, f"{call} of {size} bytes takes {count} "
                 f"instructions, budget {budget}")
     if count < seen:

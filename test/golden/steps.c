@@ -12,11 +12,19 @@
  *         call is counted. The median of CALLS calls is printed, so a
  *         refill among them does not show.
  *
- * Prints  "malloc SIZE COUNT" and "free SIZE COUNT", a line each. Ends with
- *         77 where tracing is not allowed.
+ *         What is freed goes into the hand while there is room there, and
+ *         then into its slab. malloc_trim empties the hand and ends the room;
+ *         the next refill makes room for ROOM_LEAST blocks at least, and
+ *         none for more than ROOM_MOST. Now and then a free without room
+ *         looks whether there is some after all, which does not show either.
+ *
+ * Prints  "malloc SIZE COUNT", "free SIZE COUNT" (into the hand) and
+ *         "free-slab SIZE COUNT", a line each. Ends with 77 where tracing is
+ *         not allowed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -30,6 +38,10 @@
 
 enum {
     CALLS = 15,
+    ROOM_LEAST = 4,
+    ROOM_MOST = 256,
+    KEPT = 3,            /* calls of a round: less than the room */
+    ROUNDS = CALLS / KEPT,
     WARM_ROUNDS = 60,
     STEPS_MAX = 3000,    /* more is a slow path; it is left to run */
     CANNOT_TRACE = 77,
@@ -51,7 +63,19 @@ static void announce(uintptr_t function)
     __asm__ volatile("int3" : : "a"(function) : "memory");
 }
 
-static void measured_calls(size_t size)
+static void *announced_malloc(size_t size)
+{
+    announce((uintptr_t)call_malloc);
+    return call_malloc(size);
+}
+
+static void announced_free(void *block)
+{
+    announce((uintptr_t)call_free);
+    call_free(block);
+}
+
+static void warm_up(size_t size)
 {
     void *blocks[CALLS];
     for (int round = 0; round < WARM_ROUNDS; round++) {
@@ -60,14 +84,41 @@ static void measured_calls(size_t size)
         for (int i = 0; i < CALLS; i++)
             call_free(blocks[i]);
     }
-    for (int i = 0; i < CALLS; i++) {
-        announce((uintptr_t)call_malloc);
+}
+
+/* One stays, so that there always is a slab. */
+static void calls_in_hand(size_t size)
+{
+    void *blocks[ROOM_LEAST];
+    malloc_trim(0);
+    for (int i = 0; i < ROOM_LEAST; i++)
         blocks[i] = call_malloc(size);
-    }
-    for (int i = 0; i < CALLS; i++) {
-        announce((uintptr_t)call_free);
+    for (int i = 0; i < KEPT; i++)
+        announced_free(blocks[i]);
+    for (int i = 0; i < KEPT; i++)
+        blocks[i] = announced_malloc(size);
+    for (int i = 0; i < KEPT; i++)
         call_free(blocks[i]);
-    }
+}
+
+static void calls_into_the_slab(size_t size)
+{
+    static void *blocks[ROOM_MOST + CALLS];
+    malloc_trim(0);
+    for (int i = 0; i < ROOM_MOST + CALLS; i++)
+        blocks[i] = call_malloc(size);
+    for (int i = 0; i < ROOM_MOST; i++)
+        call_free(blocks[i]);
+    for (int i = ROOM_MOST; i < ROOM_MOST + CALLS; i++)
+        announced_free(blocks[i]);
+}
+
+static void measured_calls(size_t size)
+{
+    warm_up(size);
+    for (int round = 0; round < ROUNDS; round++)
+        calls_in_hand(size);
+    calls_into_the_slab(size);
 }
 
 static int traced_main(void)
@@ -138,13 +189,27 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void print_median(const char *call, size_t size)
+static void print_median(const char *call, size_t size, long *counts)
 {
-    long counts[CALLS];
-    for (int i = 0; i < CALLS; i++)
-        counts[i] = count_call();
     qsort(counts, CALLS, sizeof *counts, by_value);
     printf("%s %zu %ld\n", call, size, counts[CALLS / 2]);
+}
+
+/* In the order in which the copy announces its calls. */
+static void count_calls(size_t size)
+{
+    long taken[CALLS], kept[CALLS], given[CALLS];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < KEPT; i++)
+            kept[round * KEPT + i] = count_call();
+        for (int i = 0; i < KEPT; i++)
+            taken[round * KEPT + i] = count_call();
+    }
+    for (int i = 0; i < CALLS; i++)
+        given[i] = count_call();
+    print_median("malloc", size, taken);
+    print_median("free", size, kept);
+    print_median("free-slab", size, given);
 }
 
 int main(int argc, char **argv)
@@ -157,10 +222,8 @@ int main(int argc, char **argv)
         _exit(1);
     }
     wait_stopped(SIGSTOP);
-    for (int i = 0; i < SIZES; i++) {
-        print_median("malloc", sizes[i]);
-        print_median("free", sizes[i]);
-    }
+    for (int i = 0; i < SIZES; i++)
+        count_calls(sizes[i]);
     kill(traced, SIGKILL);
     return 0;
 }

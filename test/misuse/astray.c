@@ -23,29 +23,34 @@ static void before_by_one(void)
     commit(call_free, misused(victim() - 1));
 }
 
-static void inside(void)
+static void off_by_eight(void)
 {
     commit(call_free, misused(victim() + 8));
 }
 
+static void inside(void)
+{
+    commit(call_free, misused(victim() + 16));
+}
+
 static void in_the_middle(void)
 {
-    commit(call_free, misused(victim() + scene.bytes / 16 * 8));
+    commit(call_free, misused(victim() + scene.bytes / 32 * 16));
 }
 
 static void at_the_end(void)
 {
-    commit(call_free, misused(victim() + (scene.bytes - 1) / 8 * 8));
+    commit(call_free, misused(victim() + (scene.bytes - 1) / 16 * 16));
 }
 
 static void realloc_inside(void)
 {
-    commit(call_realloc, misused(victim() + 8));
+    commit(call_realloc, misused(victim() + 16));
 }
 
 static void usable_size_inside(void)
 {
-    commit(call_usable_size, misused(victim() + 8));
+    commit(call_usable_size, misused(victim() + 16));
 }
 
 /* The tail of the slab, where no block fits: 48 * 1365 + 16, for example. */
@@ -70,6 +75,24 @@ static void never_handed_out(void)
     for (size_t i = 0; i < scene.count; i++)
         insist(scene.block[i] != pointer, "the scene");
     commit(call_free, misused(pointer));
+}
+
+/* The same, but malloc has it in hand: of a page that it took at once, the
+ * third block, after the first two. */
+static void never_used_in_hand(void)
+{
+    const size_t bytes = malloc_usable_size(victim());
+    char *first = malloc(bytes);
+    char *second = malloc(bytes);
+    for (size_t i = 0; i < 100000
+         && ((uintptr_t)first % 4096 != 0 || second != first + bytes); i++) {
+        first = second;
+        second = malloc(bytes);
+    }
+    insist((uintptr_t)first % 4096 == 0 && second == first + bytes,
+        "no two blocks begin a page");
+    commit(call_free, misused(second + bytes));
+    take_over();
 }
 
 /* -- foreign pointers -- */
@@ -182,6 +205,7 @@ const struct named astray_mistakes[] = {
     NAMED(off_by_one),
     NAMED(off_by_four),
     NAMED(before_by_one),
+    NAMED(off_by_eight),
     NAMED(inside),
     NAMED(in_the_middle),
     NAMED(at_the_end),
@@ -189,6 +213,7 @@ const struct named astray_mistakes[] = {
     NAMED(usable_size_inside),
     NAMED(behind_the_last_block),
     NAMED(never_handed_out),
+    NAMED(never_used_in_hand),
     NAMED(of_the_stack),
     NAMED(of_static_data),
     NAMED(of_code),

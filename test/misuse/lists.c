@@ -145,6 +145,16 @@ static void link_in_hand(void)
     }
 }
 
+/* The same of one that was freed a moment ago. */
+static void link_in_warm_hand(void)
+{
+    const char *const link = static_data;
+    char *pointer = misused(victim());
+    give(scene.victim);
+    memcpy(pointer, &link, sizeof link);
+    take_over();
+}
+
 const struct named list_mistakes[] = {
     NAMED(link_is_garbage),
     NAMED(link_is_cut),
@@ -161,5 +171,6 @@ const struct named list_mistakes[] = {
     NAMED(overflow),
     NAMED(overflow_into_a_live_block),
     NAMED(link_in_hand),
+    NAMED(link_in_warm_hand),
     { NULL, NULL },
 };

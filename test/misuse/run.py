@@ -38,11 +38,11 @@ SOURCES = ["misuse.c", "scenes.c", "twice.c", "astray.c", "lists.c"]
 # -- sizes: what is asked for --
 
 TINY, SMALL, MIDDLE, WIDE = 8, 48, 1000, 20000
-RUN, MAPPING = 300_000, 20_000_000
-MARKED = [SMALL, MIDDLE, WIDE]          # free blocks of these have marks
-BLOCKS = [TINY, *MARKED]
+RUN, MAPPING = 300_000, 40_000_000
+INNER = [SMALL, MIDDLE, WIDE]           # these have an inside to point to
+BLOCKS = [TINY, *INNER]
 LARGE = [RUN, MAPPING]
-CLASSES = {TINY: 8, SMALL: 48, MIDDLE: 1024, WIDE: 20480}
+CLASSES = {TINY: 16, SMALL: 48, MIDDLE: 1024, WIDE: 20480}
 
 # -- scenes: in whose slab the victim is, seen by who does wrong --
 
@@ -50,16 +50,20 @@ HERE_IS, THERE, NOWHERE = "of this thread", "of another thread", "of no thread"
 # Who frees much into a slab that is nobody's may come to own it.
 EITHER = (HERE_IS, NOWHERE)
 PLACES = {
-    "own": HERE_IS, "full": HERE_IS, "reused": HERE_IS, "forked": HERE_IS,
-    "remote": THERE, "bare": THERE, "full-remote": THERE,
+    "own": HERE_IS, "warm": HERE_IS, "full": HERE_IS, "reused": HERE_IS, "forked": HERE_IS,
+    "remote": THERE, "keeper": THERE, "bare": THERE, "full-remote": THERE,
     "unowned": NOWHERE, "disowned": NOWHERE, "ended": NOWHERE,
     "vanished": NOWHERE,
-    "mixed": HERE_IS,                   # two threads; the owner comes last
+    # Two threads; the owner comes last. One of them has room in hand.
+    "mixed": HERE_IS, "mixed-keeper": HERE_IS, "mixed-warm": HERE_IS,
 }
-SCENES = [scene for scene in PLACES if scene != "mixed"]
+MIXED = ["mixed", "mixed-keeper", "mixed-warm"]
+SCENES = [scene for scene in PLACES if scene not in MIXED]
 # A large object has no slab that could be full or nobody's.
 LARGE_SCENES = ["own", "reused", "remote", "bare", "forked", "vanished"]
 FEW = ["own", "full", "remote", "unowned", "ended"]
+# What is freed stays in hand, in the owner's or another thread's.
+IN_HAND = ["warm", "keeper"]
 
 # Whether a large object that was freed is still known by its address: a run
 # in the hands of a thread is, until others need it.
@@ -101,45 +105,50 @@ def freed_large(mistakes, scenes, sizes=tuple(LARGE), call="free"):
 
 NOTICED = [
     # Twice.
-    *cells("double_free", "twice", SCENES, MARKED),
+    *cells("double_free", "twice", SCENES, BLOCKS),
     *freed_large("twice", LARGE_SCENES),
-    *cells("double_free", "twice_other_first", ["mixed"], MARKED),
-    *cells("double_free", "twice_other_last", ["mixed"], MARKED, place=THERE),
+    *cells("double_free", "twice_other_first", MIXED, BLOCKS),
+    *cells("double_free", "twice_other_last", MIXED, BLOCKS, place=THERE),
     *freed_large("twice_other_first twice_other_last", ["mixed"]),
-    *cells("double_free", "twice_with_others_between", FEW, MARKED),
+    *cells("double_free", "twice_with_others_between "
+           "twice_with_other_sizes_between", [*FEW, *IN_HAND], BLOCKS),
     *freed_large("twice_with_others_between", ["own", "remote"]),
     *cells("double_free", "twice_with_refills_between",
-           ["full", "full-remote", "unowned"], MARKED),
+           ["full", "full-remote", "unowned"], BLOCKS),
     *cells("double_free", "twice_with_a_trim_between",
-           [*FEW, "full-remote"], MARKED),
-    *cells("double_free", "realloc_of_free longer_realloc_of_free", FEW,
-           MARKED, "realloc"),
+           [*FEW, *IN_HAND, "full-remote"], BLOCKS),
+    *cells("double_free", "realloc_of_free longer_realloc_of_free",
+           [*FEW, *IN_HAND], BLOCKS, "realloc"),
     *freed_large("realloc_of_free longer_realloc_of_free",
                  ["own", "remote"], call="realloc"),
     *cells("double_free",
            "sized_free_of_free aligned_free_of_free delete_of_free",
-           ["own", "remote"], MARKED),
+           ["own", "remote", *IN_HAND], BLOCKS),
     *freed_large("sized_free_of_free aligned_free_of_free delete_of_free",
                  ["own"]),
+    *cells("double_free", "twice_in_hand", ["own", "remote"], BLOCKS),
 
     # Where the memory is no block's any more.
-    *cells("nothing", "after_all", ["unowned", "ended"], MARKED, place=None),
+    *cells("nothing", "after_all", ["unowned"], INNER, place=None),
+    *cells("nothing", "after_all", ["ended"], BLOCKS, place=None),
     *cells("nothing", "large_after_trim", ["own", "bare"], LARGE, place=None),
     *cells("nothing", "never_handed_out", ["own", "ended"],
            [TINY, SMALL, MIDDLE]),
 
     # Beside the start of a block.
-    *cells("misaligned", "off_by_one off_by_four", SCENES, BLOCKS),
+    *cells("misaligned", "off_by_one off_by_four off_by_eight", SCENES,
+           BLOCKS),
     *cells("misaligned", "before_by_one", FEW, BLOCKS),
-    *cells("interior", "off_by_one off_by_four", LARGE_SCENES, LARGE),
-    *cells("interior", "inside", SCENES, MARKED),
-    *cells("interior", "in_the_middle at_the_end", FEW, MARKED),
+    *cells("interior", "off_by_one off_by_four off_by_eight", LARGE_SCENES,
+           LARGE),
+    *cells("interior", "inside", SCENES, INNER),
+    *cells("interior", "in_the_middle at_the_end", FEW, INNER),
     *cells("interior", "inside in_the_middle at_the_end", LARGE_SCENES,
            LARGE),
-    *cells("interior", "realloc_inside", FEW, MARKED, "realloc"),
+    *cells("interior", "realloc_inside", FEW, INNER, "realloc"),
     *cells("interior", "realloc_inside", ["own", "remote"], LARGE,
            "realloc"),
-    *cells("interior", "usable_size_inside", FEW, MARKED,
+    *cells("interior", "usable_size_inside", FEW, INNER,
            "malloc_usable_size"),
     *cells("interior", "usable_size_inside", ["own", "remote"], LARGE,
            "malloc_usable_size"),
@@ -166,7 +175,7 @@ NOTICED = [
            ["own", "full", "remote", "unowned", "disowned", "ended",
             "vanished"], BLOCKS, "malloc", HERE_IS),
     *cells("corrupted", "link_into_a_block link_to_itself",
-           ["own", "full", "remote", "unowned"], MARKED, "malloc", HERE_IS),
+           ["own", "full", "remote", "unowned"], BLOCKS, "malloc", HERE_IS),
     *cells("corrupted", "overflow", ["own"], BLOCKS, "malloc", HERE_IS),
 ]
 
@@ -177,38 +186,36 @@ ALWAYS_SILENT = {SILENT}
 
 # hardened: the row that hardening:1 reports at once, or a set as above.
 LIMITS = [
-    Limit("Blocks of up to 8 bytes", "twice", FEW, [TINY],
-          LATER, "double_free"),
-    Limit("Blocks of up to 8 bytes", "link_into_a_block", ["own", "remote"],
-          [TINY], LATER, "corrupted"),
-    Limit("A block in hand", "twice_in_hand", ["own", "remote"], BLOCKS,
-          LATER, "double_free"),
     Limit("A block in hand", "link_in_hand", ["own", "remote"], BLOCKS,
           ALWAYS_SILENT, "corrupted"),
-    Limit("A block that is out again", "twice_while_out_again", ["own"],
-          MARKED, {"double_free"}, {"double_free"}),
+    Limit("A block in hand", "link_in_warm_hand", ["warm"], BLOCKS,
+          ALWAYS_SILENT, "corrupted"),
+    Limit("A block that is out again", "twice_while_out_again",
+          ["own", "warm"], BLOCKS, {"double_free"}, {"double_free"}),
     Limit("A block that is out again", "twice_while_out_again", ["own"],
           LARGE, {"double_free", "nothing"}, {"double_free", "nothing"}),
     Limit("A pointer into a block", "inside_with_tag", ["own"], [MIDDLE],
           {FAULT}, "foreign"),
-    Limit("Two threads at once", "both_at_once", ["own"], MARKED,
+    Limit("Two threads at once", "both_at_once", ["own", "warm"], BLOCKS,
           LATER, LATER),
     Limit("A block that was never handed out", "never_handed_out",
           ["remote"], [SMALL, MIDDLE], LATER, LATER),
+    Limit("A block that was never handed out", "never_used_in_hand",
+          ["own"], [TINY, MIDDLE], LATER | {FAULT}, "double_free"),
     Limit("`malloc_usable_size` of a free block", "usable_size_of_free",
-          ["own", "remote"], MARKED, ALWAYS_SILENT, ALWAYS_SILENT),
+          ["own", "remote", *IN_HAND], BLOCKS, ALWAYS_SILENT, ALWAYS_SILENT),
     Limit("A link that leads to another block of the same slab",
-          "link_to_a_live_block", FEW, MARKED, LATER, "corrupted"),
-    Limit("The second word of a free block", "second_word", FEW, MARKED,
+          "link_to_a_live_block", FEW, BLOCKS, LATER, "corrupted"),
+    Limit("The second word of a free block", "second_word", FEW, BLOCKS,
           ALWAYS_SILENT, "corrupted"),
     Limit("The second word of a free block", "twice_without_mark", FEW,
-          MARKED, LATER, LATER),
+          BLOCKS, LATER, LATER),
     Limit("Other writes", "rest_of_a_free_block overflow_into_a_live_block",
-          ["own", "remote"], MARKED, ALWAYS_SILENT, ALWAYS_SILENT),
+          ["own", "remote"], INNER, ALWAYS_SILENT, ALWAYS_SILENT),
     Limit("A wrong size", "size_too_large size_max size_of_delete",
-          ["own", "remote"], [*MARKED, *LARGE], ALWAYS_SILENT, "size"),
+          ["own", "remote"], [*INNER, *LARGE], ALWAYS_SILENT, "size"),
     Limit("A wrong size", "size_too_small size_zero", ["own", "remote"],
-          MARKED, ALWAYS_SILENT, "size"),
+          INNER, ALWAYS_SILENT, "size"),
     Limit("A wrong size", "size_too_small size_zero", ["own", "remote"],
           LARGE, ALWAYS_SILENT, {SILENT, "size"}),
     Limit("A wrong size", "size_max size_of_delete", ["own"], [TINY],
@@ -227,14 +234,13 @@ def messages():
 MESSAGES = messages()
 
 
-def described(cell, hardened):
+def described(cell):
     """What the report may say of the block, in parentheses."""
     if cell.place is None:
         return [""]
     if cell.bytes in CLASSES:
-        size = 16 if hardened and cell.bytes == TINY else CLASSES[cell.bytes]
         places = [cell.place] if isinstance(cell.place, str) else cell.place
-        return [f" (block of {size} bytes in a slab {place})"
+        return [f" (block of {CLASSES[cell.bytes]} bytes in a slab {place})"
                 for place in places]
     page = os.sysconf("SC_PAGESIZE")
     size = (cell.bytes + page - 1) // page * page
@@ -242,10 +248,10 @@ def described(cell, hardened):
     return [f" (large object of {size} bytes in {kind})"]
 
 
-def reports(cell, pointer, hardened=False):
+def reports(cell, pointer):
     """The lines that may come, mostly one."""
     return [f"<ashlar>: {cell.call}({pointer}): {MESSAGES[cell.row]}{what}\n"
-            for what in described(cell, hardened)]
+            for what in described(cell)]
 
 
 def row_of(packet):
@@ -312,7 +318,7 @@ def told(outcome):
 
 def expect_report(shop, cell, conf, outcome, status):
     """One write, to the letter, and the same to malloc_message."""
-    wanted = reports(cell, outcome.pointer, "hardening:1" in conf)
+    wanted = reports(cell, outcome.pointer)
     alive = outcome.said.endswith("\nalive\n")
     shop.expect(outcome.status == status and len(outcome.packets) == 1
                 and outcome.packets[0] in wanted
@@ -382,7 +388,7 @@ def abort(shop):
 
 # The way on after a report depends little on how the scene came about.
 BRIEFLY = [cell for cell in NOTICED
-           if cell.scene in ("own", "remote", "mixed")
+           if cell.scene in ("own", "remote", *IN_HAND, *MIXED)
            or cell.mistake in ("twice", "inside", "link_is_garbage")]
 
 

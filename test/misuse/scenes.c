@@ -192,16 +192,76 @@ static void take_blocks(size_t count)
     scene.victim = count - 1;
 }
 
+/* More than any thread keeps in hand of what it frees. */
+enum { SPARES = 600 };
+
+/*
+ * Blocks that are freed at once, so that there is no room in hand for what is
+ * freed next, until a refill. They are taken first, and fill their slabs: the
+ * scene's blocks lie in others.
+ */
+static void take_cold_blocks(size_t count)
+{
+    static char *spare[SPARES + 64 * KIB / 16];
+    spare[0] = malloc(scene.bytes);
+    insist(spare[0] != NULL, "no memory");
+    const size_t blocks = slab_bytes() / malloc_usable_size(spare[0]);
+    const size_t spares = (SPARES + blocks - 1) / blocks * blocks;
+    for (size_t i = 1; i < spares; i++) {
+        spare[i] = malloc(scene.bytes);
+        insist(spare[i] != NULL, "no memory");
+    }
+    take_blocks(count);
+    for (size_t i = 0; i < spares; i++)
+        free(spare[i]);
+}
+
+/* What is freed next goes to its slab. */
+static void take_cold(size_t count)
+{
+    if (is_large())
+        take_blocks(count);
+    else
+        take_cold_blocks(count);
+}
+
 static void take_a_few(void *unused)
 {
     (void)unused;
-    take_blocks(is_large() ? 3 : 60);
+    take_cold(is_large() ? 3 : 60);
 }
 
 /* In the slab that blocks are handed out from. */
 static void scene_own(void)
 {
     take_a_few(NULL);
+}
+
+/* The second tier keeps nothing in hand that was freed. */
+static bool is_hardened(void)
+{
+    const char *conf = getenv("MALLOC_CONF");
+    return conf != NULL && strstr(conf, "hardening:1") != NULL;
+}
+
+/* Have room in hand: what is freed next comes back next. */
+static void make_room(void *unused)
+{
+    (void)unused;
+    char *volatile block = malloc(scene.bytes);
+    insist(block != NULL, "no memory");
+    const uintptr_t first = (uintptr_t)block;
+    free(block);
+    block = malloc(scene.bytes);
+    insist((uintptr_t)block == first || is_hardened(),
+        "there is no room in hand");
+}
+
+/* The same, but what is freed stays in hand. */
+static void scene_warm(void)
+{
+    take_blocks(60);
+    make_room(NULL);
 }
 
 /* Three quarters into a slab, the one after `slabs` others. */
@@ -214,7 +274,7 @@ static void choose_inside_slab(size_t slabs)
 /* In a slab all of whose blocks are out. */
 static void scene_full(void)
 {
-    take_blocks(3 * slab_bytes() / scene.bytes);
+    take_cold(3 * slab_bytes() / scene.bytes);
     choose_inside_slab(1);
 }
 
@@ -241,6 +301,13 @@ static void scene_remote(void)
     scene.elsewhere = true;
 }
 
+/* As scene_remote, and what the wrongdoer frees stays in its hand. */
+static void scene_keeper(void)
+{
+    scene_remote();
+    elsewhere(make_room, NULL);
+}
+
 /* The wrongdoer never allocated. */
 static void scene_bare(void)
 {
@@ -254,6 +321,20 @@ static void scene_mixed(void)
 {
     scene_remote();
     scene.elsewhere = false;
+}
+
+/* The same, and they keep them in hand. */
+static void scene_mixed_keeper(void)
+{
+    scene_keeper();
+    scene.elsewhere = false;
+}
+
+/* The same, and the owner does. */
+static void scene_mixed_warm(void)
+{
+    scene_mixed();
+    make_room(NULL);
 }
 
 /* As scene_full, and another thread does it. */
@@ -280,7 +361,7 @@ static void give_much(void *unused)
 /* So much that its owner, who does nothing meanwhile, has it no longer. */
 static void take_too_much(void)
 {
-    take_blocks(16 * MIB / scene.bytes);
+    take_cold(16 * MIB / scene.bytes);
     choose_inside_slab(8);
     begin_helper();
     elsewhere(take_something, NULL);
@@ -352,11 +433,15 @@ static void scene_vanished(void)
 
 const struct named scenes[] = {
     { "own", scene_own },
+    { "warm", scene_warm },
     { "full", scene_full },
     { "reused", scene_reused },
     { "remote", scene_remote },
+    { "keeper", scene_keeper },
     { "bare", scene_bare },
     { "mixed", scene_mixed },
+    { "mixed-keeper", scene_mixed_keeper },
+    { "mixed-warm", scene_mixed_warm },
     { "full-remote", scene_full_remote },
     { "unowned", scene_unowned },
     { "disowned", scene_disowned },

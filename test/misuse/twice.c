@@ -40,6 +40,27 @@ static void twice_with_others_between(void)
     commit(call_free, misused(pointer));
 }
 
+/* The same thread frees and allocates others, of other sizes. */
+static void use_other_sizes(void *unused)
+{
+    (void)unused;
+    for (size_t bytes = 1; bytes < 8 * MIB; bytes = bytes * 3 / 2 + 1) {
+        void *volatile block[8];
+        for (size_t i = 0; i < 8 && bytes / 2 > scene.bytes; i++)
+            block[i] = malloc(bytes);
+        for (size_t i = 0; i < 8 && bytes / 2 > scene.bytes; i++)
+            free(block[i]);
+    }
+}
+
+static void twice_with_other_sizes_between(void)
+{
+    void *pointer = victim();
+    give(scene.victim);
+    commit(use_other_sizes, NULL);
+    commit(call_free, misused(pointer));
+}
+
 /* The owner goes on allocating, from other slabs. */
 static void twice_with_refills_between(void)
 {
@@ -229,6 +250,7 @@ const struct named twice_mistakes[] = {
     NAMED(twice_other_first),
     NAMED(twice_other_last),
     NAMED(twice_with_others_between),
+    NAMED(twice_with_other_sizes_between),
     NAMED(twice_with_refills_between),
     NAMED(twice_with_a_trim_between),
     NAMED(realloc_of_free),

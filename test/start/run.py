@@ -21,7 +21,7 @@ from workshop import HERE, PYTHON, main
 
 PACKAGES = ["g++", "libc6-dev", "binutils", "python3", "strace", "coreutils"]
 
-TLS_BYTES_MAX = 320          # of the surplus that dlopen can serve from
+TLS_BYTES_MAX = 512          # of the surplus that dlopen can serve from
 OWN_SYSCALLS_MAX = 10        # that a preload may add to /bin/true
 BEGIN = "___ Begin ashlar statistics ___"
 END = "--- End ashlar statistics ---"

@@ -29,13 +29,13 @@ static void the_size_chooses_the_kind(void **state)
         uintptr_t owner;        /* 0: the thread's heap */
         size_t usable;
     } rows[] = {
-        { 0, 0, 8 }, { 1, 0, 8 }, { 8, 0, 8 }, { 9, 0, 16 },
+        { 0, 0, 16 }, { 1, 0, 16 }, { 16, 0, 16 }, { 17, 0, 32 },
         { 128, 0, 128 }, { 129, 0, 160 }, { 256, 0, 256 }, { 257, 0, 320 },
         { 65535, 0, 65536 }, { 65536, 0, 65536 },
         { 65537, OWNER_RUN, 69632 }, { 8 * 65536, OWNER_RUN, 524288 },
         { 8 * 65536 + 1, OWNER_RUN, 528384 },
-        { 4 * MiB, OWNER_RUN, 4 * MiB },
-        { 4 * MiB + 1, OWNER_MAPPING, 4 * MiB + 4096 },
+        { 32 * MiB, OWNER_RUN, 32 * MiB },
+        { 32 * MiB + 1, OWNER_MAPPING, 32 * MiB + 4096 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         void *pointer = API(malloc)(rows[i].size);

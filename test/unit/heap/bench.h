@@ -44,7 +44,7 @@
 
 /* -- a child that may die -- */
 
-enum { CHILD_TEXT_BYTES = 4096, CHILD_SECONDS_MAX = 20 };
+enum { CHILD_TEXT_BYTES = 32 * KiB, CHILD_SECONDS_MAX = 20 };
 
 struct child {
     int signal;                 /* what ended it, or 0 */
@@ -101,13 +101,22 @@ static UNUSED struct child child_run(int (*call)(void *), void *argument)
     return child;
 }
 
+/* The last that the child said; cmocka prints no more at once. */
+static UNUSED const char *child_last_words(const struct child *child)
+{
+    enum { PRINTED_BYTES = 600 };
+    const size_t length = strlen(child->text);
+    return child->text
+        + (length > PRINTED_BYTES ? length - PRINTED_BYTES : 0);
+}
+
 /* The child ends well. */
 static UNUSED void child_passes(int (*call)(void *), void *argument)
 {
     const struct child child = child_run(call, argument);
     if (child.signal != 0 || child.status != 0)
         fail_msg("child: signal %d, status %d: %s", child.signal,
-            child.status, child.text);
+            child.status, child_last_words(&child));
 }
 
 /* The child is ended by a CHECK in a file whose name is in its message. */
@@ -117,7 +126,7 @@ static UNUSED void child_panics(int (*call)(void *), void *argument,
     const struct child child = child_run(call, argument);
     if (child.signal != SIGABRT || strstr(child.text, where) == NULL)
         fail_msg("child: signal %d, status %d, wanted a panic in %s: %s",
-            child.signal, child.status, where, child.text);
+            child.signal, child.status, where, child_last_words(&child));
 }
 
 /* In a child: what must hold. */
@@ -176,6 +185,33 @@ static UNUSED size_t list_length(const struct block *list)
     for (; list != NULL; list = list->next)
         length++;
     return length;
+}
+
+/* What the thread frees from now on goes to its slab, until a refill. */
+static UNUSED void end_room(unsigned cls)
+{
+    thread.own->bin[cls].capacity = 0;
+    thread.room[cls] = -1;
+}
+
+/* The calling thread has nothing in hand, and will keep nothing. */
+static UNUSED bool hands_are_empty(void)
+{
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        if (thread.shelf[cls] != NULL || thread.room[cls] > 0)
+            return false;
+    }
+    return true;
+}
+
+/* No thread has anything of the heap's in hand, nor is it waiting there. */
+static UNUSED bool is_in_no_hand(const struct heap *heap)
+{
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        if (heap->bin[cls].shelf != NULL || heap->hands[cls] != NULL)
+            return false;
+    }
+    return load_relaxed(&heap->thread) == NULL;
 }
 
 static UNUSED uintptr_t owner_of(const void *pointer)

@@ -4,7 +4,7 @@
  *
  * Owns     a listener that counts reports; the blocks that a program holds of
  *          one slab; and free blocks on each kind of list.
- * Used by  test/unit/heap/{check,list,hardening}_test.c.
+ * Used by  test/unit/heap/{check,list,hand,search,hardening}_test.c.
  */
 #ifndef CHECK_BENCH_H
 #define CHECK_BENCH_H
@@ -137,8 +137,8 @@ static UNUSED void let_go(unsigned cls)
     CHILD_EXPECT(owner_disown(slab));
 }
 
-/* Lists on which a free block can be. */
-enum place { OPEN, SEGMENT, REMOTE, PLACES };
+/* Lists on which a free block can be; HAND is that of the calling thread. */
+enum place { OPEN, SEGMENT, REMOTE, HAND, PLACES };
 
 static UNUSED bool list_has(const struct block *list, const struct block *block)
 {
@@ -154,6 +154,8 @@ static UNUSED bool is_on(const struct slab *slab, enum place place,
         return list_has(slab->freed, block);
     if (place == REMOTE)
         return list_has(remote_list(slab), block);
+    if (place == HAND)
+        return list_has(thread.shelf[slab->remote_cls], block);
     for (uint32_t i = 0; i < slab->segments; i++) {
         if (list_has(slab_segment(slab, i), block))
             return true;
@@ -161,19 +163,36 @@ static UNUSED bool is_on(const struct slab *slab, enum place place,
     return false;
 }
 
-/* How many frees the list of that kind is made of. */
+/* What is in hand as well: so nothing is let go of when the frees are many. */
+static UNUSED void hold_the_hand(void)
+{
+    while (thread.shelf[held.cls] != NULL)
+        (void)hold_one();
+}
+
+/* How many frees the list of that kind is made of; in hand there is room for
+ * one more. */
 static UNUSED size_t place_blocks(enum place place, unsigned cls)
 {
+    if (place == HAND)
+        return (size_t)thread.room[cls] - 1;
     return place == OPEN ? class_segment[cls] - 1u : class_segment[cls];
 }
 
 /* Free so many that there is a list of that kind; the first is its last. The
- * blocks are in freed[]. */
+ * blocks are in freed[]. But for HAND there is no room in hand then. */
 static UNUSED size_t free_to(enum place place, unsigned cls,
     struct block **freed)
 {
+    (void)thread_heap();
+    end_room(cls);
     hold(cls, class_segment[cls] + 1u);
+    if (place != HAND) {
+        hold_the_hand();
+        end_room(cls);
+    }
     const size_t count = place_blocks(place, cls);
+    CHILD_EXPECT(count > 1 && count < held.count);
     for (size_t i = 0; i < count; i++) {
         freed[i] = drop_one();
         if (place == REMOTE)

@@ -15,8 +15,7 @@ static int live_hardened(void *argument)
     thread_set_hardening(true);
     CHILD_EXPECT(thread.own->hardened && thread.heap == NULL
         && thread.self == OWNER_UNBORN);
-    for (size_t i = 0; i < SHELF_COUNT; i++)
-        CHILD_EXPECT(thread.shelf[i] == NULL);
+    CHILD_EXPECT(hands_are_empty());
     for (size_t size = 0; size <= 3 * MiB; size += size / 2 + 1) {
         char *one = API(malloc)(size);
         char *other = API(calloc)(1, size);
@@ -117,7 +116,7 @@ static void hardened_what_is_in_hand_is_found_free(void **state)
 
 /* A write after free that leaves the link alone. */
 struct late_write {
-    enum place place;           /* PLACES: in hand */
+    enum place place;           /* HAND: what a refill brought */
     bool first;                 /* into the first block of the list */
 };
 
@@ -128,7 +127,7 @@ static int write_late(void *argument)
     thread_set_hardening(true);
     const unsigned cls = class_of(256);
     struct block *victim;
-    if (how->place == PLACES) {
+    if (how->place == HAND) {
         hold(cls, 1);
         victim = thread.own->bin[cls].shelf;
         victim = how->first ? victim : victim->next;
@@ -155,7 +154,7 @@ static int write_late(void *argument)
 static void hardened_a_write_after_free_is_found(void **state)
 {
     (void)state;
-    for (enum place place = OPEN; place <= PLACES; place++) {
+    for (enum place place = OPEN; place < PLACES; place++) {
         for (int first = 0; first < 2; first++) {
             struct late_write how = { place, first };
             child_passes(write_late, &how);

@@ -109,7 +109,7 @@ static void a_pointer_is_found_for_what_it_is(void **state)
     static char own_data[64];
     char *block = API(malloc)(500);
     char *run = API(malloc)(100 * KiB);
-    char *mapping = API(malloc)(5 * MiB);
+    char *mapping = API(malloc)(40 * MiB);
     assert_int_equal(heap_find(block).owner, (uintptr_t)thread.heap);
     assert_int_equal(heap_find(run).owner, OWNER_RUN);
     assert_int_equal(heap_find(mapping).owner, OWNER_MAPPING);
@@ -127,7 +127,7 @@ static void a_pointer_is_found_for_what_it_is(void **state)
     assert_int_equal(heap_usable_bytes(block), 512);
     assert_int_equal(heap_usable_bytes(block + 8), 0);
     assert_int_equal(heap_usable_bytes(run), 100 * KiB);
-    assert_int_equal(heap_usable_bytes(mapping), 5 * MiB);
+    assert_int_equal(heap_usable_bytes(mapping), 40 * MiB);
     API(free)(block);
     API(free)(run);
     API(free)(mapping);

@@ -45,7 +45,7 @@ static void usable_sizes_are_whole_pages_and_no_more(void **state)
 {
     (void)state;
     static const size_t around[] = {
-        64 * KiB, 128 * KiB, 512 * KiB, 1 * MiB, 4 * MiB, 5 * MiB
+        64 * KiB, 128 * KiB, 512 * KiB, 1 * MiB, 4 * MiB, 32 * MiB
     };
     for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
         for (size_t size = around[i] - 2; size <= around[i] + 2; size++) {
@@ -59,7 +59,7 @@ static void usable_sizes_are_whole_pages_and_no_more(void **state)
     }
 }
 
-static void runs_end_and_mappings_begin_at_four_mib(void **state)
+static void runs_end_and_mappings_begin_at_32_mib(void **state)
 {
     (void)state;
     void *run = take(LARGE_RUN_BYTES_MAX, 1);
@@ -81,7 +81,9 @@ static void runs_end_and_mappings_begin_at_four_mib(void **state)
 static void every_alignment_up_to_a_gib_is_met(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 1, 64 * KiB + 1, 300 * KiB, 5 * MiB };
+    static const size_t sizes[] = {
+        1, 64 * KiB + 1, 300 * KiB, 5 * MiB, 33 * MiB
+    };
     for (size_t align = 1; align <= alignments_max; align *= 2) {
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             char *pointer = take(sizes[i], align);
@@ -135,7 +137,8 @@ static void zeroed_used_memory_is_zero(void **state)
 {
     (void)state;
     static const size_t sizes[] = {
-        65 * KiB, 128 * KiB, 512 * KiB, 1 * MiB, 4 * MiB, 6 * MiB
+        65 * KiB, 128 * KiB, 512 * KiB, 1 * MiB, 4 * MiB, 6 * MiB,
+        40 * MiB
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         for (int round = 0; round < 4; round++) {
@@ -245,12 +248,12 @@ static void a_mapping_keeps_its_contents_in_every_size(void **state)
 {
     (void)state;
     static const size_t sizes[] = {
-        6 * MiB, 7 * MiB, 5 * MiB + 1, 40 * MiB, 1 * MiB, 9 * MiB
+        46 * MiB, 47 * MiB, 5 * MiB + 1, 90 * MiB, 1 * MiB, 49 * MiB
     };
-    char *pointer = take(5 * MiB, 1);
+    char *pointer = take(45 * MiB, 1);
     mark(pointer, 1 * MiB);
     /* Another in the way, perhaps, so that it may have to move. */
-    char *other = take(5 * MiB, 1);
+    char *other = take(45 * MiB, 1);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct extent *extent = extent_of(pointer);
         char *resized = large_resize(extent, sizes[i]);
@@ -274,10 +277,10 @@ static void a_mapping_keeps_its_contents_in_every_size(void **state)
 static void a_small_mapping_is_left_to_be_copied(void **state)
 {
     (void)state;
-    char *pointer = take(5 * MiB, 1);
+    char *pointer = take(45 * MiB, 1);
     assert_null(large_resize(extent_of(pointer), LARGE_GROW_BYTES_MAX
         - sys_page_bytes()));
-    assert_int_equal(heap_usable_bytes(pointer), 5 * MiB);
+    assert_int_equal(heap_usable_bytes(pointer), 45 * MiB);
     give(pointer);
 }
 
@@ -301,8 +304,8 @@ static void a_freed_run_is_the_next_of_its_length(void **state)
 static void only_the_start_of_a_live_object_is_one(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 200 * KiB, 5 * MiB };
-    for (int i = 0; i < 2; i++) {
+    static const size_t sizes[] = { 200 * KiB, 5 * MiB, 45 * MiB };
+    for (int i = 0; i < 3; i++) {
         char *pointer = take(sizes[i], 1);
         const struct extent *extent = extent_of(pointer);
         assert_true(large_usable_bytes(extent, pointer) > 0);
@@ -332,7 +335,7 @@ int main(void)
         cmocka_unit_test(promoting_touches_only_pages_with_contents),
         cmocka_unit_test_teardown(usable_sizes_are_whole_pages_and_no_more,
             end),
-        cmocka_unit_test_teardown(runs_end_and_mappings_begin_at_four_mib,
+        cmocka_unit_test_teardown(runs_end_and_mappings_begin_at_32_mib,
             end),
         cmocka_unit_test_teardown(every_alignment_up_to_a_gib_is_met, end),
         cmocka_unit_test_teardown(a_size_beyond_the_address_space_is_refused,

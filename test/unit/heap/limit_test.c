@@ -113,10 +113,12 @@ static int own_until_a_second_thread(void *argument)
         CHILD_EXPECT(API(malloc)(256) != NULL);
     struct heap *heap = thread.own;
     CHILD_EXPECT(heap->alone && disowned_bytes(heap) == 0);
-    CHILD_EXPECT(API(calloc)(1, 10) != NULL);
+    /* A table of pointers and counts for 16 modules and more. */
+    const size_t bytes = 17 * 16;
+    CHILD_EXPECT(API(calloc)(1, bytes) != NULL);
     CHILD_EXPECT(heap->alone && disowned_bytes(heap) == 0);
     end_single_thread();
-    CHILD_EXPECT(API(calloc)(1, 10) != NULL);
+    CHILD_EXPECT(API(calloc)(1, bytes) != NULL);
     CHILD_EXPECT(!heap->alone);
     CHILD_EXPECT(heap->aside_bytes <= limit_of(heap));
     CHILD_EXPECT(disowned_bytes(heap) >= 20 * MiB);

@@ -103,13 +103,13 @@ static void free_far_inside_a_run(void)
 
 static void free_far_inside_a_mapping(void)
 {
-    char *mapping = API(malloc)(6 * MiB);
+    char *mapping = API(malloc)(48 * MiB);
     API(free)(misused(mapping + 3 * MiB));
 }
 
 static void free_of_a_freed_mapping(void)
 {
-    char *mapping = API(malloc)(6 * MiB);
+    char *mapping = API(malloc)(48 * MiB);
     API(free)(mapping);
     API(free)(misused(mapping));
 }
@@ -124,7 +124,7 @@ static void realloc_of_the_stack(void)
 static void realloc_inside_a_block(void)
 {
     char *block = API(malloc)(100);
-    CHILD_EXPECT(API(realloc)(misused(block + 8), 10) == NULL);
+    CHILD_EXPECT(API(realloc)(misused(block + 16), 10) == NULL);
 }
 
 static void usable_size_of_static_data(void)
@@ -137,7 +137,7 @@ static void usable_size_of_static_data(void)
 static void free_inside_a_remote_block(void)
 {
     char *block = API(malloc)(100);
-    free_elsewhere(misused(block + 8));
+    free_elsewhere(misused(block + 16));
 }
 
 static void free_behind_the_last_remote_block(void)
@@ -156,7 +156,7 @@ static void free_inside_a_run(void)
 
 static void free_inside_a_mapping(void)
 {
-    char *mapping = API(malloc)(6 * MiB);
+    char *mapping = API(malloc)(48 * MiB);
     API(free)(misused(mapping + 4096));
 }
 
@@ -269,8 +269,8 @@ static const struct program {
         free_behind_the_last_remote_block),
     PROGRAM(interior, "free", 100 * KiB, RUN, free_inside_a_run),
     PROGRAM(interior, "free", 200 * KiB, RUN, free_far_inside_a_run),
-    PROGRAM(interior, "free", 6 * MiB, MAPPING, free_inside_a_mapping),
-    PROGRAM(interior, "free", 6 * MiB, MAPPING, free_far_inside_a_mapping),
+    PROGRAM(interior, "free", 48 * MiB, MAPPING, free_inside_a_mapping),
+    PROGRAM(interior, "free", 48 * MiB, MAPPING, free_far_inside_a_mapping),
     PROGRAM(double_free, "free", 112, MINE, free_of_a_free_block),
     PROGRAM(double_free, "free", 112, THEIRS, free_of_a_remote_free_block),
     PROGRAM(double_free, "free", 100 * KiB, RUN, free_of_a_freed_run),
@@ -382,7 +382,7 @@ static int no_mistake(void *argument)
     CHILD_EXPECT(API(malloc_usable_size)(NULL) == 0);
     free_elsewhere(API(malloc)(100));
     free_elsewhere(API(malloc)(100 * KiB));
-    free_elsewhere(API(malloc)(6 * MiB));
+    free_elsewhere(API(malloc)(48 * MiB));
     API(free)(API(realloc)(NULL, 10));
     thread_flush();
     API(audit_all)();

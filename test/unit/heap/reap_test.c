@@ -13,7 +13,7 @@ static void *end_without_a_word(void *argument)
     const bool in_hand = *(bool *)argument;
     fill_slabs();
     scene.heap = thread.own;
-    /* Blocks of this class are not in the thread's own data. */
+    /* What is in hand goes with the thread's own data, or may. */
     if (!in_hand)
         thread_flush();
     (void)syscall(SYS_exit, 0);
@@ -46,6 +46,7 @@ static int reap(void *argument)
     for (int i = 0; end->finder == BY_REFILL && i < 3000; i++)
         CHILD_EXPECT(API(malloc)(3000) != NULL);
     CHILD_EXPECT(is_orphan(scene.heap));
+    CHILD_EXPECT(is_in_no_hand(scene.heap));
     API(audit_all)();
     expect_contents();
     if (end->finder == BY_REFILL)
@@ -55,7 +56,7 @@ static int reap(void *argument)
     (void)API(malloc_trim)(0);
     API(audit_all)();
     /* The survivor's one block. */
-    if (!end->in_hand || end->size > SHELF_BYTES_MAX)
+    if (!end->in_hand)
         CHILD_EXPECT(arena_main.pool.taken_bytes == SLICE_BYTES);
     return 0;
 }

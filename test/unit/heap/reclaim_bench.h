@@ -87,6 +87,7 @@ static UNUSED void fill_slabs(void)
     while (scene.slab[CURRENT_ONE]->used
         < min_size(2 * some, class_blocks[scene.cls] - 1u))
         (void)hold_one();
+    end_room(scene.cls);
     free_some(scene.slab[PARTLY], some);
     free_some(scene.slab[CURRENT_ONE], some / 2);
     CHILD_EXPECT(scene.slab[FULL_ONE]->place == SLAB_FULL);
@@ -203,6 +204,7 @@ static UNUSED void check_child(size_t lost)
     if (scene.heap != thread.own) {
         CHILD_EXPECT(is_orphan(scene.heap));
         CHILD_EXPECT(scene.heap->aside_bytes == 0);
+        CHILD_EXPECT(is_in_no_hand(scene.heap));
     }
     expect_contents();
     use_the_heap();

@@ -61,7 +61,7 @@ static void *leave_hands_full(void *argument)
     for (size_t size = 8; size <= 30000; size += size / 8 + 8)
         API(free)(API(malloc)(size));
     size_t in_hand = 0;
-    for (size_t i = 0; i < SHELF_COUNT; i++)
+    for (size_t i = 0; i < CLASS_COUNT; i++)
         in_hand += list_length(thread.shelf[i]);
     CHILD_EXPECT(in_hand > 100);
     scene.heap = thread.own;

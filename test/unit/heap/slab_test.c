@@ -61,7 +61,7 @@ static void a_new_slab_is_the_heaps_on_all_its_slices(void **state)
             assert_int_equal(owner_of(slice), (uintptr_t)heap);
             assert_ptr_equal(heap_find(slice).extent, slab_extent(slab));
         }
-        assert_int_equal(slab->block_bytes, class_bytes[cls]);
+        assert_int_equal(slab_block_bytes(slab), class_bytes[cls]);
         assert_int_equal(slab_live(slab), 0);
         bin_settle(&heap->bin[cls]);
         assert_int_equal(owner_of(start), MAP_NOBODY);
@@ -343,7 +343,7 @@ static int audit_damaged(void *argument)
     while (slab->used < wanted + 1)
         CHILD_EXPECT(slab_carve(slab, UINT32_MAX, &count) != NULL);
     for (uint32_t i = 0; i < wanted; i++)
-        slab_put(slab, slab->start + (size_t)i * slab->block_bytes);
+        slab_put(slab, slab->start + (size_t)i * slab_block_bytes(slab));
     CHILD_EXPECT(slab->segments == 1);
     slab_audit(slab);
     damage_slab(slab, *(enum damage *)argument);

@@ -21,20 +21,15 @@ struct seen {
 
 static bool nothing_in_hand(void)
 {
-    for (size_t i = 0; i < SHELF_COUNT; i++) {
-        if (thread.shelf[i] != NULL)
-            return false;
-    }
-    return thread.heap == NULL && thread.own == NULL
+    return hands_are_empty() && thread.heap == NULL && thread.own == NULL
         && thread.self == OWNER_UNBORN;
 }
 
 /* T2: every shelf's blocks are of the shelf's class. */
 static bool shelves_hold_their_class(void)
 {
-    for (size_t i = 0; i < SHELF_COUNT; i++) {
-        const unsigned cls = class_of(i * SHELF_STEP_BYTES);
-        for (struct block *at = thread.shelf[i]; at; at = at->next) {
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        for (struct block *at = thread.shelf[cls]; at; at = at->next) {
             const struct heap_place place = heap_find(at);
             if (place.owner != thread.self
                 || slab_of(place.extent)->cls != cls)
@@ -50,7 +45,7 @@ static void *be_born(void *argument)
     seen->unborn = nothing_in_hand() && thread.stage == THREAD_UNBORN;
     API(free)(NULL);
     seen->birth_by_free = thread.heap != NULL;
-    for (size_t size = 1; size <= 300; size++)
+    for (size_t size = 1; size <= CLASS_BYTES_MAX; size += size / 8 + 1)
         API(free)(API(malloc)(size));
     seen->heap = thread.heap;
     seen->alive = thread.stage == THREAD_ALIVE && thread.heap != NULL
@@ -278,8 +273,7 @@ static void a_flush_empties_the_shelves(void **state)
         API(free)(API(malloc)(size));
     thread_flush();
     assert_non_null(thread.heap);
-    for (size_t i = 0; i < SHELF_COUNT; i++)
-        assert_null(thread.shelf[i]);
+    assert_true(hands_are_empty());
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         assert_null(thread.heap->bin[cls].shelf);
     assert_int_equal(thread.heap->kept.hand_slices, 0);
