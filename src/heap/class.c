@@ -70,12 +70,3 @@ const uint64_t class_step[CLASS_COUNT] = {
     FACTOR(bytes) * (bytes),
 #include "table/size_class.def"
 };
-
-unsigned class_of_aligned(size_t size, size_t align)
-{
-    /* Slabs start at a slice, so a block is as aligned as its size. */
-    unsigned cls = class_of(max_size(size, align));
-    while ((class_bytes[cls] & (align - 1)) != 0)
-        cls++;
-    return cls;
-}

@@ -69,8 +69,17 @@ static ALWAYS_INLINE unsigned class_of(size_t size)
         : class_of_spaced(size);
 }
 
-/* The first class whose blocks are multiples of align, a power of two; size
- * and align at most CLASS_BYTES_MAX. */
-unsigned class_of_aligned(size_t size, size_t align);
+/*
+ * The first class whose blocks are multiples of align, a power of two; size
+ * and align at most CLASS_BYTES_MAX. Slabs start at a slice, so a block is as
+ * aligned as its size. Between two powers of two all classes are multiples of
+ * some power of two, and there is one for each multiple: so the first class
+ * for a multiple of a larger align is that multiple itself, and of a smaller
+ * one every class is.
+ */
+static ALWAYS_INLINE unsigned class_of_aligned(size_t size, size_t align)
+{
+    return class_of(round_up(size + (size == 0), align));
+}
 
 #endif

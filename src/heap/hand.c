@@ -42,8 +42,9 @@ static uint32_t hand_count(const struct block *list, uint32_t capacity)
 bool hand_find_room(struct heap *heap, unsigned cls)
 {
     struct bin *bin = &heap->bin[cls];
-    const uint32_t count = hand_count(thread.shelf[cls], bin->capacity);
-    const bool room = count < bin->capacity / 2;
+    const uint32_t half = bin->capacity / 2;
+    const uint32_t count = hand_count(thread.shelf[cls], half);
+    const bool room = count < half;
     bin_note_change(bin);
     /* Looked at: it is not time again. */
     thread.room[cls] = room ? (int16_t)(bin->capacity - count) : -2;

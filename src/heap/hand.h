@@ -53,7 +53,7 @@ static ALWAYS_INLINE bool hand_keep(size_t cls, struct block *block)
 void hand_make_room(struct heap *heap, unsigned cls);
 
 /* Frees without room between two looks. */
-enum { HAND_LOOK_FREES = 128 };
+enum { HAND_LOOK_FREES = 64 };
 
 /* hand_keep() found no room: is it time to look? The first time, and then every
  * HAND_LOOK_FREES; hand_find_room() keeps the count from running away. */
