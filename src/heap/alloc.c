@@ -22,9 +22,29 @@ static void *alloc_take(size_t size)
     return LIKELY(pointer != NULL) ? pointer : alloc_slow(size);
 }
 
+/*
+ * Where there are very many threads, each gets its first blocks of a class from
+ * the slab that all share: a page of each class that it ever uses is most of
+ * what an idle thread holds.
+ */
+enum { ALLOC_FIRSTS = 2, ALLOC_MANY_HEAPS = 16 };
+
+static bool alloc_should_share(const struct heap *heap, unsigned cls)
+{
+    const struct bin *bin = &heap->bin[cls];
+    const struct arena *arena = heap->arena;
+    return bin->firsts < ALLOC_FIRSTS && bin->current == NULL
+        && load_relaxed(&arena->heap_count) - load_relaxed(&arena->orphans)
+            > ALLOC_MANY_HEAPS;
+}
+
 static void *alloc_refill(struct heap *heap, unsigned cls)
 {
     ASSERT(thread.shelf[cls] == NULL);
+    if (UNLIKELY(alloc_should_share(heap, cls))) {
+        heap->bin[cls].firsts++;
+        return arena_take_shared(heap->arena, cls);
+    }
     thread_enter(heap);
     hand_make_room(heap, cls);
     struct block *block = bin_refill(heap, cls);

@@ -38,6 +38,7 @@ struct bin {
     uint64_t handed;            /* blocks ever handed out */
     uint64_t folded;            /* frees ever counted */
     uint32_t short_refills;
+    uint32_t firsts;            /* blocks from the shared heap: alloc.c */
     _Atomic uint32_t changes;   /* of what is in hand that neither its first
                                  * block nor its room may show */
 

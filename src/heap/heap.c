@@ -57,8 +57,11 @@ static struct heap *heap_claim_orphan(struct arena *arena)
 struct heap *heap_adopt(struct arena *arena)
 {
     struct heap *heap = heap_claim_orphan(arena);
-    if (heap != NULL)
+    if (heap != NULL) {
+        for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
+            heap->bin[cls].firsts = 0;
         return heap;
+    }
     heap = meta_take(sizeof *heap);
     if (heap == NULL)
         return NULL;

@@ -266,6 +266,68 @@ static void before_its_data_is_set_up_a_thread_is_served(void **state)
     child_passes(thread_before_its_data, NULL);
 }
 
+/* -- very many threads -- */
+
+enum { CROWD = 20, CROWD_BLOCKS = 4 };
+
+struct crowd {
+    pthread_barrier_t all_there;
+    pthread_mutex_t turn;
+    int shared;                 /* of the first blocks of the last thread */
+    int born;
+};
+
+static void *join_crowd(void *argument)
+{
+    struct crowd *crowd = argument;
+    void *block[CROWD_BLOCKS];
+    (void)pthread_mutex_lock(&crowd->turn);
+    const bool last = ++crowd->born == CROWD;
+    int shared = 0;
+    for (int i = 0; i < CROWD_BLOCKS; i++) {
+        block[i] = API(malloc)(700);
+        memset(block[i], 1, 700);
+        const bool of_all = owner_of(block[i]) == (uintptr_t)arena_main.shared;
+        /* The first are shared, and none after one that is not. */
+        shared += of_all && shared == i;
+    }
+    if (last)
+        crowd->shared = shared;
+    (void)pthread_mutex_unlock(&crowd->turn);
+    (void)pthread_barrier_wait(&crowd->all_there);
+    for (int i = 0; i < CROWD_BLOCKS; i++)
+        API(free)(block[i]);
+    return NULL;
+}
+
+static int gather(void *argument)
+{
+    (void)argument;
+    static struct crowd crowd = { .turn = PTHREAD_MUTEX_INITIALIZER };
+    CHILD_EXPECT(pthread_barrier_init(&crowd.all_there, NULL, CROWD) == 0);
+    pthread_t threads[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        CHILD_EXPECT(
+            pthread_create(&threads[i], NULL, join_crowd, &crowd) == 0);
+    for (int i = 0; i < CROWD; i++)
+        CHILD_EXPECT(pthread_join(threads[i], NULL) == 0);
+    CHILD_EXPECT(crowd.shared == 2);
+    /* All have ended: one more is one of few, and on its own. */
+    crowd.born = CROWD - 1;
+    CHILD_EXPECT(pthread_barrier_init(&crowd.all_there, NULL, 1) == 0);
+    CHILD_EXPECT(pthread_create(&threads[0], NULL, join_crowd, &crowd) == 0);
+    CHILD_EXPECT(pthread_join(threads[0], NULL) == 0);
+    CHILD_EXPECT(crowd.shared == 0);
+    API(audit_all)();
+    return 0;
+}
+
+static void of_very_many_threads_each_shares_its_first_blocks(void **state)
+{
+    (void)state;
+    child_passes(gather, NULL);
+}
+
 static void a_flush_empties_the_shelves(void **state)
 {
     (void)state;
@@ -291,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_dead_thread_leaves_nothing_in_hand),
         cmocka_unit_test(a_dead_thread_still_allocates_and_frees),
         cmocka_unit_test(a_flush_empties_the_shelves),
+        cmocka_unit_test(of_very_many_threads_each_shares_its_first_blocks),
     };
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }
