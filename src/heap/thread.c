@@ -92,12 +92,19 @@ void thread_set_hardening(bool on)
     thread_leave();
 }
 
-void thread_wait(struct heap *heap)
+void thread_wait(struct heap *heap, bool began)
 {
-    /* Busy all the while: nobody can begin who has not begun already. */
-    lock_take(&heap->proxy);
-    const bool torn = lock_is_broken(&heap->proxy);
-    lock_give(&heap->proxy);
+    bool torn;
+    do {
+        /* Who has begun nothing yet lets the proxy go on meanwhile: it would
+         * find its owner busy each time it comes, only for waiting. */
+        thread.busy = began;
+        lock_take(&heap->proxy);
+        torn = lock_is_broken(&heap->proxy);
+        lock_give(&heap->proxy);
+        thread.busy = true;
+        COMPILER_BARRIER();
+    } while (!began && !torn && lock_is_taken(&heap->proxy));
     if (LIKELY(!torn))
         return;
     /* This is a child of fork, and the proxy has vanished. */

@@ -49,7 +49,7 @@ _Static_assert(sizeof(struct thread) <= 512, "dlopen needs little TLS");
 
 extern THREAD_LOCAL struct thread thread;
 
-COLD void thread_wait(struct heap *heap);
+COLD void thread_wait(struct heap *heap, bool began);
 
 /*
  * Around all work in the bins and slabs of the thread's own heap, which another
@@ -59,10 +59,11 @@ COLD void thread_wait(struct heap *heap);
  */
 static ALWAYS_INLINE void thread_enter(struct heap *heap)
 {
+    const bool began = thread.busy;
     thread.busy = true;
     COMPILER_BARRIER();
     if (UNLIKELY(lock_is_taken(&heap->proxy)))
-        thread_wait(heap);
+        thread_wait(heap, began);
 }
 
 static ALWAYS_INLINE void thread_leave(void)
