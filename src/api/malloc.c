@@ -43,19 +43,13 @@ void *api_malloc(size_t size)
 
 void api_free(void *pointer)
 {
-    const enum fast said = fast_give(pointer);
-    if (UNLIKELY(said == FAST_NO_ROOM))
-        alloc_give_slab(pointer);
-    else if (UNLIKELY(said == FAST_NO))
+    if (UNLIKELY(!fast_give(pointer)))
         alloc_give_slow(pointer);
 }
 
 void api_free_sized(void *pointer, size_t size)
 {
-    const enum fast said = fast_give(pointer);
-    if (UNLIKELY(said == FAST_NO_ROOM))
-        alloc_give_slab(pointer);
-    else if (UNLIKELY(said == FAST_NO))
+    if (UNLIKELY(!fast_give(pointer)))
         alloc_give_sized(pointer, size);
 }
 

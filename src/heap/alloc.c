@@ -58,11 +58,8 @@ static void *alloc_refill(struct heap *heap, unsigned cls)
 
 /* For a thread of the second tier: from its hands, which nobody else looks
  * into, and where blocks keep their marks. */
-static void *alloc_hardened(struct heap *heap, size_t size)
+static void *alloc_hardened(struct heap *heap, unsigned cls)
 {
-    if (size > CLASS_BYTES_MAX)
-        return large_take(heap, (struct large_request){ size, 1, false });
-    const unsigned cls = class_of(size);
     struct bin *bin = &heap->bin[cls];
     thread_enter(heap);
     struct block *block = bin->shelf;
@@ -86,10 +83,8 @@ static COLD void *alloc_first(size_t size)
     /* A birth may allocate by itself: whatever it left in hand is used. */
     struct heap *heap = thread_heap();
     if (heap != NULL)
-        return heap->hardened ? alloc_hardened(heap, size)
+        return heap->hardened ? alloc_hardened(heap, class_of(size))
             : alloc_take(size);
-    if (size > CLASS_BYTES_MAX)
-        return large_take(NULL, (struct large_request){ size, 1, false });
     return arena_take_shared(&arena_main, class_of(size));
 }
 
@@ -97,12 +92,12 @@ void *alloc_slow(size_t size)
 {
     if (UNLIKELY(size > PTRDIFF_MAX))
         return NULL;
-    struct heap *heap = thread.heap;
-    if (UNLIKELY(heap == NULL))
-        return alloc_first(size);
     if (size > CLASS_BYTES_MAX)
-        return large_take(heap, (struct large_request){ size, 1, false });
-    return alloc_refill(heap, class_of(size));
+        return large_take(thread_heap(),
+            (struct large_request){ size, 1, false });
+    struct heap *heap = thread.heap;
+    return LIKELY(heap != NULL) ? alloc_refill(heap, class_of(size))
+        : alloc_first(size);
 }
 
 /* A second thread is being made, by this one, or was: pthread_create calls
@@ -162,8 +157,8 @@ void *alloc_aligned(size_t align, size_t size)
 
 /* -- give -- */
 
-/* To a slab of the thread's own heap; false: it is not, or no longer. */
-static bool alloc_give_own(struct heap *mine, void *pointer)
+/* To a slab of the thread's own heap, which it may be no longer. */
+static NOINLINE void alloc_give_own(struct heap *mine, void *pointer)
 {
     thread_enter(mine);
     /* heap_find(), without what cannot be here. */
@@ -176,24 +171,24 @@ static bool alloc_give_own(struct heap *mine, void *pointer)
             thread_put(slab, pointer);
     }
     thread_leave();
-    return own;
+    if (!own)
+        alloc_give_slow(pointer);
 }
 
 /* A block of another's slab stays with the thread that freed it, if it needs
  * one soon; not what shares a cache line with others' blocks. */
-static bool alloc_keep_other(unsigned cls, struct block *block)
+_Static_assert(CACHE_LINE_BYTES == 64, "CLASS_OF_64");
+static ALWAYS_INLINE bool alloc_keep_other(unsigned cls, struct block *block)
 {
-    return thread.room[cls] > 0 && class_bytes[cls] >= CACHE_LINE_BYTES
+    return thread.room[cls] > 0 && cls >= CLASS_OF_64
         && hand_keep(cls, block);
 }
 
-static void alloc_give_block(struct slab *slab, void *pointer)
+/* To a slab of another's, checked. */
+static NOINLINE void alloc_give_other(struct slab *slab, void *pointer)
 {
     struct heap *mine = thread.own;
     reclaim_check(&arena_main);
-    if (!check_give_remote(slab, "free", pointer)
-        || alloc_keep_other(slab->remote_cls, pointer))
-        return;
     /* Once the block is given the slab may be gone. */
     struct heap *owner = slab_heap(slab);
     const uint32_t bytes = class_bytes[slab->remote_cls];
@@ -206,7 +201,8 @@ static void alloc_give_block(struct slab *slab, void *pointer)
 }
 
 /* Now and then there is room in hand after all. */
-static NOINLINE void alloc_give_hand(const struct slab *slab, void *pointer)
+static NOINLINE void alloc_give_hand(struct slab *slab, struct block *block,
+    struct map_entry entry)
 {
     struct heap *heap = thread.own;
     const unsigned cls = slab->cls;
@@ -215,48 +211,59 @@ static NOINLINE void alloc_give_hand(const struct slab *slab, void *pointer)
     thread_leave();
     /* A thread whose hands suffice has no other slow path. */
     arena_tick(heap->arena);
-    if (!room || !hand_keep(cls, pointer))
-        alloc_give_slab(pointer);
+    if (!room || !hand_keep(cls, block))
+        alloc_give_slab(slab, block, entry);
 }
 
-void alloc_give_slab(void *pointer)
+void alloc_give_slab(struct slab *slab, struct block *block,
+    struct map_entry entry)
 {
-    const struct map_entry entry = map_find(pointer);
-    struct slab *slab = slab_of(load_relaxed(map_extent(entry)));
     if (UNLIKELY(hand_should_look(slab->cls))) {
-        alloc_give_hand(slab, pointer);
+        alloc_give_hand(slab, block, entry);
         return;
     }
     thread.busy = true;
     COMPILER_BARRIER();
     /* Until now another thread may have let go of the slab (proxy.h). */
     if (UNLIKELY(load_relaxed(map_owner(entry)) != thread.self))
-        alloc_give_slow(pointer);
-    else if (UNLIKELY(slab_push(slab, pointer)))
+        alloc_give_slow(block);
+    else if (UNLIKELY(slab_push(slab, block)))
         thread_event(slab);
     else
         thread_leave();
 }
 
+/* To a slab of nobody's, or of another's where there is reason to ask. */
+static NOINLINE void alloc_give_asking(struct slab *slab, void *pointer)
+{
+    reclaim_check(&arena_main);
+    if (check_give_remote(slab, "free", pointer)
+        && !alloc_keep_other(slab->remote_cls, pointer))
+        alloc_give_other(slab, pointer);
+}
+
+/* Every call here is the last thing done: what is kept, which is most of what
+ * threads free for each other, needs no stack. */
 void alloc_give_slow(void *pointer)
 {
     struct heap *mine = thread.own;
     PREFETCH_WRITE(pointer);
-    struct heap_place place = heap_find(pointer);
-    if (mine != NULL && place.owner == (uintptr_t)mine) {
-        if (alloc_give_own(mine, pointer))
-            return;
-        place = heap_find(pointer);
-    }
+    const struct heap_place place = heap_find(pointer);
+    struct slab *slab = slab_of(place.extent);
     thread_leave();
-    if (pointer == NULL)
-        return;
-    if (UNLIKELY(place.owner == MAP_NOBODY))
-        check_report("free", pointer);
-    else if (heap_is_large(place))
+    if (UNLIKELY(place.owner == MAP_NOBODY)) {
+        if (pointer != NULL)
+            check_report("free", pointer);
+    } else if (heap_is_large(place)) {
         large_give(mine, place.extent, pointer);
-    else
-        alloc_give_block(slab_of(place.extent), pointer);
+    } else if (place.owner == (uintptr_t)mine) {
+        alloc_give_own(mine, pointer);
+    } else if (place.owner == OWNER_SHARED
+        || UNLIKELY(!check_glance_remote(slab, pointer))) {
+        alloc_give_asking(slab, pointer);
+    } else if (!alloc_keep_other(slab->remote_cls, pointer)) {
+        alloc_give_other(slab, pointer);
+    }
 }
 
 /* Can the block have been asked for with this size? realloc lets one stay that
@@ -268,7 +275,7 @@ static bool alloc_fits(const void *pointer, size_t size)
     if (bytes == 0 || size > bytes)
         return bytes == 0;
     return heap_is_large(place)
-        || class_bytes[class_of(size)] >= bytes - bytes / FAST_WASTE_SHARE;
+        || fast_fits(bytes, class_bytes[class_of(size)]);
 }
 
 void alloc_give_sized(void *pointer, size_t size)
@@ -281,10 +288,7 @@ void alloc_give_sized(void *pointer, size_t size)
 
 void alloc_give(void *pointer)
 {
-    const enum fast said = fast_give(pointer);
-    if (said == FAST_NO_ROOM)
-        alloc_give_slab(pointer);
-    else if (said == FAST_NO)
+    if (!fast_give(pointer))
         alloc_give_slow(pointer);
 }
 
@@ -328,9 +332,8 @@ static void *alloc_resize_block(const struct slab *slab, void *pointer,
         return NULL;
     }
     const size_t old_bytes = class_bytes[slab->remote_cls];
-    if (size <= old_bytes && size >= old_bytes - old_bytes / FAST_WASTE_SHARE)
-        return pointer;
-    return alloc_move(pointer, old_bytes, size);
+    return fast_fits(old_bytes, size) ? pointer
+        : alloc_move(pointer, old_bytes, size);
 }
 
 void *alloc_resize(void *pointer, size_t size)

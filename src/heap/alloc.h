@@ -26,8 +26,10 @@ void *alloc_aligned(size_t align, size_t size);
  * to the smaller size come along. NULL: no memory, the old one stays. */
 void *alloc_resize(void *pointer, size_t size);
 
-/* Free a block that the fast path found no room for. */
-NOINLINE void alloc_give_slab(void *pointer);
+/* Free a block of the thread's own slab that it found no room for; the map's
+ * entry says whether it is still its own. */
+NOINLINE void alloc_give_slab(struct slab *slab, struct block *block,
+    struct map_entry entry);
 
 /* Free what the fast path knows nothing of. */
 void alloc_give_slow(void *pointer);

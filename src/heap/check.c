@@ -13,18 +13,9 @@ enum { CHECK_TRIES = 8 };
 
 /* -- blocks and marks -- */
 
-static uint64_t check_remote_scaled(const struct slab *slab,
-    const void *pointer)
-{
-    return (uint64_t)((const char *)pointer - slab_extent(slab)->start)
-        * class_factor[slab->remote_cls];
-}
-
 bool check_may_be_block(const struct slab *slab, const void *pointer)
 {
-    const unsigned cls = slab->remote_cls;
-    return check_remote_scaled(slab, pointer)
-        < class_blocks[cls] * class_step[cls];
+    return check_remote_scaled(slab, pointer) < check_remote_limit(slab);
 }
 
 /* -- searching -- */
@@ -197,13 +188,12 @@ bool check_give(const struct slab *slab, const char *call,
 bool check_give_remote(const struct slab *slab, const char *call,
     void *pointer)
 {
-    if (UNLIKELY(!check_may_be_block(slab, pointer))
-        || UNLIKELY(remote_is_unowned(slab)
-            && !check_is_block(slab, pointer))) {
+    if (!check_may_be_block(slab, pointer)
+        || (remote_is_unowned(slab) && !check_is_block(slab, pointer))) {
         check_report(call, pointer);
         return false;
     }
-    if (UNLIKELY(check_is_free(slab, pointer))) {
+    if (check_is_free(slab, pointer)) {
         check_report_as(MISUSE_double_free, call, pointer);
         return false;
     }

@@ -21,7 +21,7 @@
 #ifndef HEAP_CHECK_H
 #define HEAP_CHECK_H
 
-#include "heap/slab.h"
+#include "heap/remote.h"
 
 /* What a free block of the slab has for a mark; for the owner. */
 static ALWAYS_INLINE uint64_t check_mark(const struct slab *slab,
@@ -42,6 +42,19 @@ static inline bool check_is_block(const struct slab *slab,
 /* The same as far as other threads can tell: the start of a block. */
 bool check_may_be_block(const struct slab *slab, const void *pointer);
 
+/* slab_scaled() for other threads, and a bound for it. */
+static ALWAYS_INLINE uint64_t check_remote_scaled(const struct slab *slab,
+    const void *pointer)
+{
+    return (uint64_t)((const char *)pointer - slab_extent(slab)->start)
+        * class_factor[slab->remote_cls];
+}
+
+static ALWAYS_INLINE uint64_t check_remote_limit(const struct slab *slab)
+{
+    return class_blocks[slab->remote_cls] * class_step[slab->remote_cls];
+}
+
 /*
  * Is a pointer that is given back to a slab a block that is out? false, after
  * a report: no. The first is the owner's; the second any other thread's, and
@@ -51,6 +64,24 @@ MUST_USE bool check_give(const struct slab *slab, const char *call,
     const void *pointer);
 MUST_USE bool check_give_remote(const struct slab *slab, const char *call,
     void *pointer);
+
+/* The same as the second at a glance, which does not touch the lines of the
+ * record that change all the time; false: it has to be asked. Of a slab that
+ * nobody owns more is known. */
+MUST_USE static ALWAYS_INLINE bool check_glance_remote(
+    const struct slab *slab, struct block *block)
+{
+    const uint64_t scaled = check_remote_scaled(slab, block);
+    const uint64_t mark = scaled ^ slab->remote_key;
+    if (UNLIKELY(scaled >= check_remote_limit(slab)))
+        return false;
+    if (!ASHLAR_CHECKS)
+        return true;
+    if (UNLIKELY(block->mark == mark || load_relaxed(&slab->cold) != 0))
+        return false;
+    block->mark = mark;
+    return true;
+}
 
 /* Set the mark of a block that any thread gives back. */
 void check_set_remote_mark(const struct slab *slab, struct block *block);

@@ -10,7 +10,7 @@
  *
  * Budget, with ret (test/golden/fast_path.tsv):
  *   malloc to 1 KiB  16 instructions    malloc to 64 KiB       26
- *   free             30                 free without room      54
+ *   free             30                 free without room      48
  *
  * Tests    test/golden/run.py
  */
@@ -20,8 +20,13 @@
 #include "heap/alloc.h"
 #include "heap/hand.h"
 
-/* A block stays where it is while it wastes at most a quarter. */
+/* May an object of so many bytes be all that is given for a size? It wastes at
+ * most a quarter then. */
 enum { FAST_WASTE_SHARE = 4 };
+static ALWAYS_INLINE bool fast_fits(size_t bytes, size_t size)
+{
+    return size <= bytes && size >= bytes - bytes / FAST_WASTE_SHARE;
+}
 
 /* Up to CLASS_SMALL_BYTES. */
 static ALWAYS_INLINE void *fast_take(size_t size)
@@ -54,21 +59,21 @@ static ALWAYS_INLINE void *fast_take_run(size_t size)
 }
 
 /*
- * The slab of a block that is out, of the calling thread's own heap, and the
- * mark that it would have if it were free. NULL for all else: NULL, foreign,
- * large, remote and unowned pointers, those that are no block or look as if
- * free already, and every pointer while the thread has no heap. As long as the
- * block is out nobody closes the slab, whoever owns it by now.
+ * The slab of a block that is out, of the calling thread's own heap, its map
+ * entry, and the mark that it would have if it were free. NULL for all else:
+ * NULL, foreign, large, remote and unowned pointers, those that are no block or
+ * look as if free already, and every pointer while the thread has no heap. As
+ * long as the block is out nobody closes the slab, whoever owns it by now.
  */
 static ALWAYS_INLINE struct slab *fast_own(const void *pointer,
-    uint64_t *mark)
+    struct map_entry *entry, uint64_t *mark)
 {
-    struct map_entry entry = map_find(pointer);
-    if (UNLIKELY(load_relaxed(map_owner(entry)) != thread.self))
+    *entry = map_find(pointer);
+    if (UNLIKELY(load_relaxed(map_owner(*entry)) != thread.self))
         return NULL;
     /* Two loads with an index are an instruction less than an address. */
-    OPAQUE(entry.index);
-    struct slab *slab = slab_of(load_relaxed(map_extent(entry)));
+    OPAQUE(entry->index);
+    struct slab *slab = slab_of(load_relaxed(map_extent(*entry)));
     if (!ASHLAR_CHECKS)
         return slab;
     const uint64_t scaled = slab_scaled(slab, pointer);
@@ -79,36 +84,36 @@ static ALWAYS_INLINE struct slab *fast_own(const void *pointer,
         : NULL;
 }
 
-enum fast { FAST_DONE, FAST_NO_ROOM, FAST_NO };
-
-/* A block goes into the thread's hand, or is ready to go to its slab if there
- * is no room: alloc_give_slab(). */
-static ALWAYS_INLINE enum fast fast_give(void *pointer)
+/* A block goes into the thread's hand, or to its slab if there is no room;
+ * false: it is not so simple. */
+static ALWAYS_INLINE bool fast_give(void *pointer)
 {
     struct block *block = pointer;
+    struct map_entry entry;
     uint64_t mark;
-    struct slab *slab = fast_own(pointer, &mark);
+    struct slab *slab = fast_own(pointer, &entry, &mark);
     if (UNLIKELY(slab == NULL))
-        return FAST_NO;
+        return false;
     if (ASHLAR_CHECKS)
         block->mark = mark;
-    return LIKELY(hand_keep(slab->cls, block)) ? FAST_DONE : FAST_NO_ROOM;
+    if (UNLIKELY(!hand_keep(slab->cls, block)))
+        alloc_give_slab(slab, block, entry);
+    return true;
 }
 
 /* 0: more has to be asked. */
 static ALWAYS_INLINE size_t fast_usable_bytes(const void *pointer)
 {
+    struct map_entry entry;
     uint64_t mark;
-    const struct slab *slab = fast_own(pointer, &mark);
+    const struct slab *slab = fast_own(pointer, &entry, &mark);
     return LIKELY(slab != NULL) ? slab_block_bytes(slab) : 0;
 }
 
-/* May a block stay where it is when it is resized? */
+/* May a block stay where it is when it is resized, not to 0? */
 static ALWAYS_INLINE bool fast_stays(const void *pointer, size_t size)
 {
-    const size_t bytes = fast_usable_bytes(pointer);
-    return size <= bytes && size >= bytes - bytes / FAST_WASTE_SHARE
-        && bytes != 0;
+    return fast_fits(fast_usable_bytes(pointer), size);
 }
 
 #endif

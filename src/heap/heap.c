@@ -163,21 +163,6 @@ void heap_visit(struct heap *heap)
 
 /* -- asking -- */
 
-struct heap_place heap_find(const void *pointer)
-{
-    struct heap_place place = { MAP_NOBODY, NULL };
-    /* The map looks at 48 bits; a pointer with others is nobody's. */
-    if ((uintptr_t)pointer >> 48 != 0)
-        return place;
-    const struct map_entry entry = map_find(pointer);
-    place.owner = load_relaxed(map_owner(entry));
-    if (place.owner == OWNER_GONE)
-        place.owner = MAP_NOBODY;
-    if (place.owner != MAP_NOBODY)
-        place.extent = load_relaxed(map_extent(entry));
-    return place;
-}
-
 size_t heap_usable_bytes(const void *pointer)
 {
     const struct heap_place place = heap_find(pointer);

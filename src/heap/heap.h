@@ -105,7 +105,21 @@ struct heap_place {
     uintptr_t owner;            /* MAP_NOBODY: not ours */
     struct extent *extent;      /* NULL if not ours */
 };
-struct heap_place heap_find(const void *pointer);
+
+static inline struct heap_place heap_find(const void *pointer)
+{
+    struct heap_place place = { MAP_NOBODY, NULL };
+    /* The map looks at 48 bits; a pointer with others is nobody's. */
+    if (UNLIKELY((uintptr_t)pointer >> 48 != 0))
+        return place;
+    const struct map_entry entry = map_find(pointer);
+    place.owner = load_relaxed(map_owner(entry));
+    if (UNLIKELY(place.owner == OWNER_GONE))
+        place.owner = MAP_NOBODY;
+    if (LIKELY(place.owner != MAP_NOBODY))
+        place.extent = load_relaxed(map_extent(entry));
+    return place;
+}
 
 static inline bool heap_is_large(struct heap_place place)
 {

@@ -80,7 +80,8 @@ static int64_t owner_loose_since(const struct slab *slab, uint32_t live,
         * quarter * slab_block_bytes(slab);
 }
 
-/* The slab's words are as they should be; its remote word was `word`. */
+/* The slab's words are as they should be; its remote word was `word`. false:
+ * it is another by now, and the map says that the slab is nobody's. */
 static bool owner_let_go(struct slab *slab, uint64_t word)
 {
     struct extent *extent = slab_extent(slab);
@@ -104,13 +105,20 @@ static bool owner_let_go(struct slab *slab, uint64_t word)
     }
     add_relaxed(&heap->arena->loose_bytes, -loose);
     add_relaxed(&heap->disowned_bytes, -bytes);
-    map_set(extent->start, extent->slices, (uintptr_t)heap, extent);
     return false;
 }
 
 bool owner_disown(struct slab *slab)
 {
-    return load_relaxed(&slab->remote) == 0 && owner_let_go(slab, 0);
+    struct extent *extent = slab_extent(slab);
+    if (load_relaxed(&slab->remote) != 0)
+        return false;
+    if (owner_let_go(slab, 0))
+        return true;
+    /* It stays, and frees come the fast way again. Who has only claimed a slab
+     * must not say that to its owner, which would push into it. */
+    map_set(extent->start, extent->slices, (uintptr_t)slab_heap(slab), extent);
+    return false;
 }
 
 /* The one to let go of: the longest full one, then one with cold blocks, then

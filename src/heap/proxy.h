@@ -20,9 +20,9 @@
  * disowned in its stead; from there on whoever frees the last block of one
  * closes it.
  *
- * The owner pays two stores in free for this and no atomic operation. What it
- * saves is disowning slabs in advance, which costs an atomic operation in
- * nearly every free of a thread that never meets another
+ * The owner pays for this two stores in a free without room in hand, and no
+ * atomic operation. What it saves is disowning slabs in advance, which costs an
+ * atomic operation in nearly every free of a thread that never meets another
  * (docs/design/ownership.md).
  *
  * Tests    test/unit/heap/{proxy,wake}_test.c  test/stress/sleeper.c

@@ -93,34 +93,33 @@ struct slab {
     uint8_t place;
     uint8_t segments;
 
-    /* the owner's alone, in slow paths */
-    CACHE_ALIGNED uint32_t segment[SLAB_SEGMENTS_MAX];  /* count << 16
-                                 | offset / 8 */
-
     /* any thread, atomically: remote.h */
     CACHE_ALIGNED _Atomic uint64_t remote;
-
-    /* the owner changes it while the slab is CLAIMED; any thread reads it */
-    struct heap *_Atomic heap;
 
     /* whoever put it on the pending list, then the owner */
     struct slab *pending_next;
 
+    /* the owner's alone, in slow paths; the first twelve are in this line */
+    uint32_t segment[SLAB_SEGMENTS_MAX];    /* count << 16 | offset / 8 */
+
     /* the owner's alone, seldom */
     struct slab *next;
     struct slab *prev;
-    _Atomic uint64_t cold;      /* bit i: block i is free and on no list;
-                                 * other threads may look */
     _Atomic uint32_t takes;     /* how often blocks left its lists */
 
-    /* fixed at birth: for other threads, away from the owner's line */
-    uint8_t remote_cls;
-    uint64_t remote_key;
+    /* for other threads, away from the lines that change all the time */
+    uint8_t remote_cls;         /* fixed at birth */
+    uint64_t remote_key;        /* fixed at birth */
+    _Atomic uint64_t cold;      /* the owner's: bit i: block i is free and on
+                                 * no list */
+    struct heap *_Atomic heap;  /* the owner changes it while CLAIMED */
 };
 _Static_assert(sizeof(struct slab) == EXTENT_PAYLOAD_BYTES,
     "three cache lines");
-_Static_assert(offsetof(struct slab, segment) == CACHE_LINE_BYTES,
+_Static_assert(offsetof(struct slab, remote) == CACHE_LINE_BYTES,
     "what a free touches is one line");
+_Static_assert(offsetof(struct slab, next) >= 2 * CACHE_LINE_BYTES,
+    "what others ask about is not in the line of the remote word");
 
 /* A slab's words are the first of its extent's record. */
 static inline struct slab *slab_of(struct extent *extent)

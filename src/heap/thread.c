@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread - what a thread has in hand. See thread.h.
+ * thread - thread-local data, and a thread's life. See thread.h.
  */
 #include "heap/thread.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread - what a thread has in hand.
+ * thread - thread-local data, and the life of a thread.
  *
  * Owns     the thread-local data: who the thread is to the page map, its
  *          heap, and its shelves.

@@ -277,6 +277,18 @@ bit chained[SLABS];             /* with these */
 #define MAY_LOOK true
 #endif
 
+#ifdef BUG_proxy_waits_once
+#define HAS_WAITED true
+#else
+#define HAS_WAITED began
+#endif
+
+#ifdef BUG_proxy_begun_lets_go
+#define MAY_REST true
+#else
+#define MAY_REST !began
+#endif
+
 /* -- inside a slab -- */
 
 /* The list that W had is in the thread's hand. */
@@ -421,15 +433,28 @@ inline recount()
 #define ENTER(work) goto work
 #endif
 
-/* The owner is about to work in its heap. */
+/* The owner is about to work in its heap. Who has begun nothing is not busy
+ * while it waits, and so must look again. */
 inline enter()
 {
-#ifdef BUG_proxy_lock_unseen
-    busy = _pid
-#else
     busy = _pid;
-    proxy_lock == 0
+#ifndef BUG_proxy_lock_unseen
+    do
+    :: proxy_lock == 0 -> break
+    :: else ->
+        if
+        :: MAY_REST -> busy = 0
+        :: else
+        fi;
+        proxy_lock == 0;
+        busy = _pid;
+        if
+        :: HAS_WAITED -> break
+        :: else
+        fi
+    od;
 #endif
+    began = 0
 }
 
 /* -- threads -- */
@@ -464,6 +489,7 @@ proctype Thread(byte h; short can)
     bit leave;                  /* the heap, or the slab, is given up then */
 #ifdef PROXY
     byte chain;                 /* slabs off the list of heap 0 */
+    bit began;                  /* busy before it has looked at the lock */
 #endif
 
 #if IN_CHILD > 1
@@ -498,7 +524,8 @@ again:
             pick();
             if
 #ifdef PROXY
-            :: h == 0 -> busy = _pid; goto give
+            :: h == 0 && IS_OWN -> busy = _pid; began = 1; goto give
+            :: h == 0 && !IS_OWN -> goto give_slowly
             :: h != 0 -> w = W[s]
 #else
             :: h != NO_HEAP && IS_OWN -> goto free_here
@@ -555,16 +582,27 @@ again:
     /* -- free -- */
 
 #ifdef PROXY
+    /* No room in hand. */
 give:
     if
     :: IS_OWN -> goto free_here
     :: else
     fi;
-    enter();
+    /* By the time that it is busy the slab may have changed hands, and back. */
+give_slowly:
+    atomic { busy = 0; began = 0 }
     if
-    :: IS_OWN -> goto free_here
-    :: else -> w = W[s]; goto free_there
+    :: IS_OWN ->
+        enter();
+        if
+        :: IS_OWN -> goto free_here
+        :: else -> goto give_slowly
+        fi
+    :: else
     fi;
+    enter();
+    w = W[s];
+    goto free_there;
 #endif
 
 free_here:
@@ -582,13 +620,18 @@ free_here:
     }
 #ifdef PROXY
     if
-    :: used[s] == 0 ->
+    :: used[s] > 0              /* the countdown goes on */
+    :: true ->
 #ifndef BUG_proxy_event_unseen
-        proxy_lock == 0;
+        if
+        :: began -> enter()
+        :: else
+        fi;
 #endif
-        close()
-    :: else
+        atomic { MAY; MAY_BINS }
+        close_if_empty()
     fi;
+    began = 0;
 #endif
     goto again;
 
@@ -981,6 +1024,9 @@ stand_in:
             if
             :: used[s] == 0 -> close()
             :: else ->
+#ifdef BUG_proxy_map_back
+                atomic { MAY; map[s] = 0 }
+#endif
                 set_mark_if_room();
                 atomic {
                     if
@@ -991,6 +1037,9 @@ stand_in:
                     :: else ->
                         gather(HEAD(W[s]));
                         W[s] = MINE;
+#ifdef BUG_proxy_map_back
+                        map[s] = 1;
+#endif
                         goto let_go
                     fi
                 }

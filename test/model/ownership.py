@@ -60,10 +60,13 @@ MISTAKES = {
     "number_read_before": "owner",
     "orphan_blindly": "orphan",
     "pending_before_list": "owner",
+    "proxy_begun_lets_go": "proxy",
     "proxy_event_unseen": "proxy",
     "proxy_lock_unseen": "proxy",
     "proxy_looks_first": "proxy",
+    "proxy_map_back": "proxy",
     "proxy_map_first": "proxy",
+    "proxy_waits_once": "proxy",
     "settle_blindly": "race",
     "two_words_of_a_heap": "orphan",
 }
