@@ -213,7 +213,7 @@ static char *find_library(const char *name)
     exit(STATUS_TOOL_FAILED);
 }
 
-char *library_of(const char *wanted, const char *name)
+static const char *library_of(const char *wanted, const char *name)
 {
     char *const path = wanted ? realpath(wanted, NULL) : find_library(name);
     if (!path)
@@ -331,22 +331,26 @@ static void refuse_unreachable(const char *name, const char *path,
 
 /* -- the commands -- */
 
-void check_command(char **command, const char *library,
-    char program[PATH_MAX])
+struct errand errand_of(char **command, const char *wanted, const char *name)
 {
+    if (!*command)
+        die(STATUS_TOOL_FAILED, "no command to run" HINT);
+    struct errand errand = {
+        .command = command, .library = library_of(wanted, name) };
     char reached[PATH_MAX];
-    find_command(*command, program);
-    snprintf(reached, sizeof reached, "%s", program);
+    find_command(*command, errand.program);
+    snprintf(reached, sizeof reached, "%s", errand.program);
     find_interpreter(*command, reached);
-    refuse_unreachable(*command, reached, library);
+    refuse_unreachable(*command, reached, errand.library);
+    return errand;
 }
 
-void become(const char *program, char **command, const char *library)
+void become(const struct errand *errand)
 {
-    join_variable("LD_PRELOAD", library, ':', getenv("LD_PRELOAD"));
-    execvp(program, command);
+    join_variable("LD_PRELOAD", errand->library, ':', getenv("LD_PRELOAD"));
+    execvp(errand->program, errand->command);
     die(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE,
-        "%s: %s", *command, strerror(errno));
+        "%s: %s", *errand->command, strerror(errno));
 }
 
 static int run(int count, char **arguments)
@@ -372,13 +376,9 @@ static int run(int count, char **arguments)
             return STATUS_TOOL_FAILED;
         }
     }
-    char **const command = arguments + optind;
-    if (!*command)
-        die(STATUS_TOOL_FAILED, "no command to run" HINT);
-    const char *const library = library_of(wanted, "libashlar.so");
-    char program[PATH_MAX];
-    check_command(command, library, program);
-    become(program, command, library);
+    const struct errand errand =
+        errand_of(arguments + optind, wanted, "libashlar.so");
+    become(&errand);
 }
 
 /* One row for each command: a word, what it does, its help. */

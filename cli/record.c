@@ -115,12 +115,8 @@ int record(int count, char **arguments)
             return STATUS_TOOL_FAILED;
         }
     }
-    char **const command = arguments + optind;
-    if (!*command)
-        die(STATUS_TOOL_FAILED, "no command to run" HINT);
-    const char *const library = library_of(wanted, "libashlar-record.so");
-    char program[PATH_MAX];
-    check_command(command, library, program);
+    const struct errand errand =
+        errand_of(arguments + optind, wanted, "libashlar-record.so");
     tell_recorder(make_file(output), children, limit);
-    become(program, command, library);
+    become(&errand);
 }

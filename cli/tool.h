@@ -28,17 +28,21 @@ int say(const char *text);
 void join_variable(const char *name, const char *first, char separator,
     const char *second);
 
-/* The library that was asked for or, if none was, the one of that name that
-   lies where the tool's libraries lie. */
-char *library_of(const char *wanted, const char *name);
+/* What is to be run, and on what. */
+struct errand {
+    char **command;
+    const char *library;
+    char program[PATH_MAX];
+};
 
-/* Finds the program of a command; does not return if it cannot be executed, or
-   the library not be preloaded into it. */
-void check_command(char **command, const char *library,
-    char program[PATH_MAX]);
+/* Finds the program of a command, and the library: the wanted one or, if it is
+   NULL, the one of that name that lies where the tool's libraries lie. Does
+   not return if there is no command, if it cannot be executed, or the library
+   not be preloaded into it. */
+struct errand errand_of(char **command, const char *wanted, const char *name);
 
 __attribute__((noreturn))
-void become(const char *program, char **command, const char *library);
+void become(const struct errand *errand);
 
 /* The command `record`; in record.c. */
 extern const char usage_record[];

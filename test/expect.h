@@ -41,6 +41,16 @@ static struct {
 
 /* -- failing -- */
 
+/* Writes on behind what is used of a text, cut off at its end; the bytes that
+ * are used then. */
+__attribute__((format(printf, 4, 0)))
+static inline int text_append(char *text, int bytes, int used,
+                              const char *format, va_list arguments)
+{
+    used += vsnprintf(text + used, (size_t)(bytes - used), format, arguments);
+    return used < bytes ? used : bytes - 1;
+}
+
 __attribute__((format(printf, 2, 3), noreturn, cold))
 static inline void test_fail(const char *here, const char *format, ...)
 {
@@ -48,11 +58,8 @@ static inline void test_fail(const char *here, const char *format, ...)
     va_list arguments;
     int used = snprintf(text, sizeof text, "%s: ", here);
     va_start(arguments, format);
-    used += vsnprintf(text + used, sizeof text - 128 - (size_t)used, format,
-                      arguments);
+    used = text_append(text, sizeof text - 128, used, format, arguments);
     va_end(arguments);
-    if (used > (int)sizeof text - 129)
-        used = (int)sizeof text - 129;
     used += snprintf(text + used, sizeof text - (size_t)used,
                      " [seed %llu, on %.40s]\n",
                      (unsigned long long)test.seed, subject_name());
@@ -189,11 +196,8 @@ static inline int test_passed(const char *format, ...)
     int used = snprintf(text, sizeof text, "%s: ok on %.60s: ", test.name,
                         subject_name());
     va_start(arguments, format);
-    used += vsnprintf(text + used, sizeof text - 64 - (size_t)used, format,
-                      arguments);
+    used = text_append(text, sizeof text - 64, used, format, arguments);
     va_end(arguments);
-    if (used > (int)sizeof text - 65)
-        used = (int)sizeof text - 65;
     used += snprintf(text + used, sizeof text - (size_t)used,
                      ", seed %llu, %.1f s\n", (unsigned long long)test.seed,
                      test_elapsed());

@@ -320,6 +320,10 @@ class Tree:
                                 source.path.split("/")[0] in folders):
                 yield source
 
+    def functions(self):
+        return ((s, function) for s in self.c_files()
+                for function in s.functions)
+
     def layered(self):
         return (s for s in self.c_files("src") if s.layer in LAYERS)
 
@@ -386,34 +390,31 @@ def check_own_header(tree):
 
 @rule("function-length")
 def check_function_length(tree):
-    for source in tree.c_files():
-        for function in source.functions:
-            length = function.last - function.first + 1
-            if length > FUNCTION_LINES_MAX:
-                yield (source.path, function.first,
-                       f"{function.name} has {length} lines; split it, "
-                       f"{FUNCTION_LINES_MAX} is the limit")
+    for source, function in tree.functions():
+        length = function.last - function.first + 1
+        if length > FUNCTION_LINES_MAX:
+            yield (source.path, function.first,
+                   f"{function.name} has {length} lines; split it, "
+                   f"{FUNCTION_LINES_MAX} is the limit")
 
 
 @rule("nesting")
 def check_nesting(tree):
-    for source in tree.c_files():
-        for function in source.functions:
-            if function.nesting > NESTING_MAX:
-                yield (source.path, function.first,
-                       f"{function.name} nests {function.nesting} deep; handle "
-                       f"the odd case first and return ({NESTING_MAX} at most)")
+    for source, function in tree.functions():
+        if function.nesting > NESTING_MAX:
+            yield (source.path, function.first,
+                   f"{function.name} nests {function.nesting} deep; handle "
+                   f"the odd case first and return ({NESTING_MAX} at most)")
 
 
 @rule("parameters")
 def check_parameters(tree):
-    for source in tree.c_files():
-        for function in source.functions:
-            if function.parameters > PARAMETERS_MAX and \
-                    function.name not in GIVEN_SIGNATURES:
-                yield (source.path, function.first,
-                       f"{function.name} has {function.parameters} parameters; "
-                       f"pass a struct ({PARAMETERS_MAX} at most)")
+    for source, function in tree.functions():
+        if function.parameters > PARAMETERS_MAX and \
+                function.name not in GIVEN_SIGNATURES:
+            yield (source.path, function.first,
+                   f"{function.name} has {function.parameters} parameters; "
+                   f"pass a struct ({PARAMETERS_MAX} at most)")
 
 
 @rule("file-length")

@@ -127,6 +127,13 @@ static inline void work_options(int argc, char **argv,
     }
 }
 
+/* The ends of a range of sizes, an option each. */
+static inline void work_range(uint64_t low, uint64_t high)
+{
+    if (low > high)
+        work_die(2, "low is above high");
+}
+
 /* -- random numbers -- */
 
 /* One per thread; the same `thread` gives the same numbers. */

@@ -32,6 +32,11 @@ def batch(requests, pause_ms=0):
     return b"%d %d %d\n" % (len(body), len(requests), pause_ms) + body
 
 
+def noise_of(rng):
+    """Bytes from which values are cut."""
+    return rng.randbytes(1 << 16).replace(b"\r", b"-")
+
+
 def value_of(rng, noise, longest):
     """Mostly short values, now and then one of `longest` bytes."""
     length = int(8 + (longest - 8) * rng.random() ** 3)
@@ -42,42 +47,39 @@ def value_of(rng, noise, longest):
 def redis_strings(batches):
     """A cache: set, overwrite with another length, get, append, delete."""
     rng = random.Random(1)
-    noise = rng.randbytes(1 << 16).replace(b"\r", b"-")
+    noise = noise_of(rng)
+
+    def any_request():
+        key, dice = f"user:{rng.randrange(60000):06}", rng.random()
+        if dice < 0.55:
+            return request("SET", key, value_of(rng, noise, 700))
+        if dice < 0.85:
+            return request("GET", key)
+        if dice < 0.92:
+            return request("APPEND", key, value_of(rng, noise, 100))
+        return request("DEL", key)
+
     for _ in range(batches):
-        requests = []
-        for _ in range(500):
-            key, dice = f"user:{rng.randrange(60000):06}", rng.random()
-            if dice < 0.55:
-                requests.append(request(
-                    "SET", key, value_of(rng, noise, 700)))
-            elif dice < 0.85:
-                requests.append(request("GET", key))
-            elif dice < 0.92:
-                requests.append(request(
-                    "APPEND", key, value_of(rng, noise, 100)))
-            else:
-                requests.append(request("DEL", key))
-        yield batch(requests)
+        yield batch([any_request() for _ in range(500)])
 
 
 def redis_lists(batches):
     """Queues and time lines: push at one end, read a window, trim, pop."""
     rng = random.Random(2)
-    noise = rng.randbytes(1 << 16).replace(b"\r", b"-")
+    noise = noise_of(rng)
+
+    def any_request():
+        key, dice = f"line:{rng.randrange(800):04}", rng.random()
+        if dice < 0.70:
+            return request("LPUSH", key, value_of(rng, noise, 400))
+        if dice < 0.78:
+            return request("LRANGE", key, 0, 9)
+        if dice < 0.98:
+            return request("RPOP", key)
+        return request("LTRIM", key, 0, 60)
+
     for _ in range(batches):
-        requests = []
-        for _ in range(400):
-            key, dice = f"line:{rng.randrange(800):04}", rng.random()
-            if dice < 0.70:
-                requests.append(request(
-                    "LPUSH", key, value_of(rng, noise, 400)))
-            elif dice < 0.78:
-                requests.append(request("LRANGE", key, 0, 9))
-            elif dice < 0.98:
-                requests.append(request("RPOP", key))
-            else:
-                requests.append(request("LTRIM", key, 0, 60))
-        yield batch(requests)
+        yield batch([any_request() for _ in range(400)])
 
 
 def redis_sessions(waves):
@@ -87,7 +89,7 @@ def redis_sessions(waves):
     expired keys, so that every allocator's server answers the same.
     """
     rng = random.Random(3)
-    noise = rng.randbytes(1 << 16).replace(b"\r", b"-")
+    noise = noise_of(rng)
     for wave in range(waves):
         keys = [f"session:{wave}:{number}" for number in range(6000)]
         for start in range(0, len(keys), 100):

@@ -10,36 +10,14 @@
 #ifndef FAULT_BENCH_H
 #define FAULT_BENCH_H
 
-#include <errno.h>
+#include "../expect.h"
+
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "api/api.h"
 #include "heap/heap.h"
 #include "heap/thread.h"
-
-#define EXPECT(condition)                                              \
-    do {                                                               \
-        if (!(condition)) {                                            \
-            dprintf(STDERR_FILENO, "%s:%d: expected %s\n", __FILE__,   \
-                __LINE__, #condition);                                 \
-            _exit(1);                                                  \
-        }                                                              \
-    } while (0)
-
-#define EXPECT_EQUAL(actual, wanted)                                   \
-    do {                                                               \
-        const unsigned long long came = (actual);                      \
-        if (came != (wanted)) {                                        \
-            dprintf(STDERR_FILENO, "%s:%d: expected %s == %s, came "   \
-                "%llu\n", __FILE__, __LINE__, #actual, #wanted, came); \
-            _exit(1);                                                  \
-        }                                                              \
-    } while (0)
 
 enum { BENCH_BLOCKS_MAX = 20000 };
 

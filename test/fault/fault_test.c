@@ -70,8 +70,7 @@ static size_t other_address_space(void)
     fclose(file);
     size_t ours = arena_main.pool.reserved_bytes;
     for (size_t i = 0; i < MAP_ROOT_LEAVES; i++)
-        ours += load_relaxed(&map.distance[i]) != 0
-            ? sizeof(struct map_leaf) : 0;
+        ours += map.distance[i] != 0 ? sizeof(struct map_leaf) : 0;
     return pages * sys_page_bytes() - ours;
 }
 

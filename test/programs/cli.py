@@ -12,8 +12,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import (Failure, base_environment, excerpt, find_program,
-                     is_served)
+from harness import (Failure, base_environment, find_program, is_served,
+                     require)
 
 STATS_BEGIN = b"___ Begin ashlar statistics ___"
 STATS_END = b"--- End ashlar statistics ---"
@@ -37,16 +37,6 @@ class Tool:
 
     def run_on_library(self, *words, env=None):
         return self.run("run", "--lib", self.library, "--", *words, env=env)
-
-
-def require(condition, what, result=None):
-    if condition:
-        return
-    shown = ""
-    if result is not None:
-        shown = (f"\nstatus {result.returncode}\n{excerpt(result.stdout)}"
-                 f"{excerpt(result.stderr)}")
-    raise Failure(what + shown)
 
 
 def require_refusal(result, status, *texts):

@@ -79,6 +79,18 @@ def excerpt(data, shown_bytes=SHOWN_BYTES):
     return text[:shown_bytes] + f"... ({len(data)} bytes)"
 
 
+def require(condition, what, result=None):
+    """Raises Failure, with what the process wrote, unless the condition
+    holds."""
+    if condition:
+        return
+    shown = ""
+    if result is not None:
+        shown = (f"\nstatus {result.returncode}\n{excerpt(result.stdout)}"
+                 f"{excerpt(result.stderr)}")
+    raise Failure(what + shown)
+
+
 def ending_of(status):
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"

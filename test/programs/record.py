@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from harness import (Failure, Missing, base_environment, excerpt,  # noqa: E402
-                     find_program)
+from harness import (Failure, Missing, base_environment,  # noqa: E402
+                     find_program, require)
 
 TRACE = Path(__file__).resolve().parents[2] / "bench/trace"
 HEAD_BYTES = 48
@@ -173,16 +173,6 @@ static _Alignas(4096) char block[1 << 20];
 void *malloc(size_t size) { return size ? block : block; }
 void free(void *ptr) { (void)ptr; }
 """
-
-
-def require(condition, what, result=None):
-    if condition:
-        return
-    shown = ""
-    if result is not None:
-        shown = (f"\nstatus {result.returncode}\n{excerpt(result.stdout)}"
-                 f"{excerpt(result.stderr)}")
-    raise Failure(what + shown)
 
 
 class Bench:

@@ -45,8 +45,7 @@ struct items {
 static inline struct items items_map(struct valley *valley, uint64_t bytes,
                                      uint64_t low, uint64_t high)
 {
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     struct items items = {.low = (uint32_t)low, .high = (uint32_t)high};
     items.places = bytes / (high / 16 + 1) + 64;
     items.at = valley_map(valley, items.places * sizeof *items.at);

@@ -21,8 +21,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 24, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     struct work_random random = work_random(0);
     struct work_sum sum = work_sum(0);
     struct valley valley = {0};

@@ -45,8 +45,7 @@ int main(int argc, char **argv)
         {"high", &high, 16, 1 << 24, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     struct valley valley = {0};
     struct item *items = valley_map(&valley, window * sizeof *items);
     sum = work_sum(0);

@@ -61,8 +61,7 @@ static void churn(struct slot *slots, struct work_sum *sum)
 int main(int argc, char **argv)
 {
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     struct slot *slots = work_map(live * sizeof *slots);
     struct work_sum sum = work_sum(0);
     churn(slots, &sum);

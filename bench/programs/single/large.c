@@ -62,8 +62,7 @@ static void clear(struct slot *slot)
 int main(int argc, char **argv)
 {
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     struct slot *slots = work_map(live * sizeof *slots);
     struct work_random random = work_random(0);
     sum = work_sum(0);

@@ -79,8 +79,7 @@ static void stack(struct slot *slots)
 int main(int argc, char **argv)
 {
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     struct slot *slots = work_map(live * sizeof *slots);
     sum = work_sum(0);
     numbers = work_random(0);

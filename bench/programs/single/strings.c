@@ -47,7 +47,7 @@ static void drop(struct string *string)
          text[string->length - 1] != letter))
         work_die(1, "a string of %zu bytes is spoilt", string->length);
     free(string->text);
-    *string = (struct string){NULL};
+    *string = (struct string){0};
 }
 
 static void begin(struct string *string)

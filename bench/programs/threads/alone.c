@@ -48,8 +48,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 24, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     for (size_t i = 0; i < threads; i++)
         tables[i] = work_map(objects * sizeof(void *));
     pthread_barrier_init(&start, NULL, (unsigned)threads + 1);

@@ -61,8 +61,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 20, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     for (size_t i = 0; i < live; i++) {
         boxes[i].blocks = work_map(blocks * sizeof(void *));
         boxes[i].random = work_random(i);

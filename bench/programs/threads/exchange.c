@@ -42,8 +42,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 24, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     shelf = work_map(places * sizeof *shelf);
     struct work_sum total = work_sum(0);
     crew_run(work, threads, &total);

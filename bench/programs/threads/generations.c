@@ -75,8 +75,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 20, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     sem_init(&ended, 0, 0);
     for (size_t i = 0; i < threads; i++) {
         chains[i].objects = work_map(objects * sizeof(void *));

@@ -50,8 +50,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 20, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     given = work_map(blocks * sizeof *given);
     pthread_barrier_init(&barrier, NULL, (unsigned)threads);
     struct work_sum total = work_sum(0);

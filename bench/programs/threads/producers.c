@@ -93,8 +93,7 @@ int main(int argc, char **argv)
         {"high", &high, 8, 1 << 20, NULL},
     };
     work_options(argc, argv, options, WORK_COUNT(options));
-    if (low > high)
-        work_die(2, "low is above high");
+    work_range(low, high);
     /* The same whole number of batches for each producer. */
     queue.all = (blocks / BATCH / producers + 1) * producers;
     struct work_sum total = work_sum(0);

@@ -46,8 +46,7 @@ static void what_is_let_go_of_with_room_is_found(void **state)
             if (is_found(scene->other, hand) != (back >= room_of(cls)))
                 fail_msg("class %u: %zu of %zu blocks are free", cls, back,
                     blocks);
-            while (hand->count > 0)
-                push_one(hand, NULL);
+            push_all(hand);
         }
     }
 }
@@ -88,8 +87,7 @@ static void frees_by_others_make_it_found(void **state)
             push_one(hand, NULL);
         }
         assert_true(is_found(scene->other, hand));
-        while (hand->count > 0)
-            push_one(hand, NULL);
+        push_all(hand);
     }
 }
 
@@ -110,8 +108,7 @@ static void a_lost_mark_is_set_again(void **state)
         for (int more = 0; more < 16; more++)
             push_one(hand, NULL);
         assert_true(is_found(scene->other, hand));
-        while (hand->count > 0)
-            push_one(hand, NULL);
+        push_all(hand);
     }
 }
 
@@ -136,8 +133,7 @@ static void a_refill_adopts_before_it_opens(void **state)
             list = next;
         }
         API(audit_all)();
-        while (hand->count > 0)
-            put_one(hand);
+        put_all(hand);
         bin_settle(&scene->other->bin[cls]);
     }
 }
@@ -165,8 +161,7 @@ static void an_old_mark_of_another_class_brings_the_slab_along(void **state)
         hand->slab);
     expect_owner(hand->slab, (uintptr_t)scene->other);
     API(audit_all)();
-    while (hand->count > 0)
-        put_one(hand);
+    put_all(hand);
     heap_give_list(scene->other, list);
 }
 
@@ -189,8 +184,7 @@ static void an_old_mark_of_anything_else_is_forgotten(void **state)
     assert_false(listing_any(&arena_main.pool, cls));
     assert_ptr_equal(slab_heap(hand->slab), scene->heap);
     assert_int_equal(load_relaxed(&run->state), EXTENT_LARGE);
-    while (hand->count > 0)
-        put_one(hand);
+    put_all(hand);
     map_clear(run->start, 1);
     pool_give(run);
 }
@@ -216,8 +210,7 @@ static void a_former_owner_that_has_room_takes_back(void **state)
         assert_int_equal(scene->heap->aside_bytes, slab_bytes(hand->slab));
         assert_int_equal(disowned_bytes(scene->heap), 0);
         API(audit_all)();
-        while (hand->count > 0)
-            put_one(hand);
+        put_all(hand);
     }
 }
 
@@ -242,8 +235,7 @@ static void one_that_owns_half_of_its_limit_does_not(void **state)
     expect_owner(hand->slab, (uintptr_t)heap);
     assert_int_equal(heap->aside_bytes, before + slab_bytes(hand->slab));
     heap->aside_bytes = slab_bytes(hand->slab);
-    while (hand->count > 0)
-        put_one(hand);
+    put_all(hand);
 }
 
 int main(void)

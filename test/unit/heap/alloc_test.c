@@ -189,12 +189,9 @@ static int resize_without_memory(void *argument)
         unsigned char *pointer = API(malloc)(sizes[i]);
         CHILD_EXPECT(pointer != NULL);
         memset(pointer, 0x3c, sizes[i]);
-        sys_fault.calls = 0;
-        sys_fault.from = 1;
-        sys_fault.to = UINT64_MAX;
-        sys_fault.kinds = UINT32_MAX;
+        fail_calls(UINT32_MAX);
         CHILD_EXPECT(alloc_resize(pointer, 90 * MiB) == NULL);
-        sys_fault.kinds = 0;
+        fail_no_calls();
         for (size_t b = 0; b < sizes[i]; b++)
             CHILD_EXPECT(pointer[b] == 0x3c);
         API(audit_all)();
@@ -224,16 +221,13 @@ static int shrink_without_memory(void *argument)
         unsigned char *bytes = API(malloc)(sizes[i]);
         CHILD_EXPECT(bytes != NULL);
         fill(bytes, 100);
-        sys_fault.calls = 0;
-        sys_fault.from = 1;
-        sys_fault.to = UINT64_MAX;
-        sys_fault.kinds = UINT32_MAX;
+        fail_calls(UINT32_MAX);
         for (size_t size = sizes[i] / 2; size > 100; size /= 3) {
             bytes = API(realloc)(bytes, size);
             CHILD_EXPECT(bytes != NULL);
             CHILD_EXPECT(API(malloc_usable_size)(bytes) >= size);
         }
-        sys_fault.kinds = 0;
+        fail_no_calls();
         check(bytes, 100);
         API(free)(bytes);
         API(audit_all)();
@@ -271,9 +265,7 @@ static void what_is_given_is_taken_again(void **state)
 static int end(void **state)
 {
     (void)state;
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    return arena_main.pool.taken_bytes == 0 ? 0 : -1;
+    return nothing_is_left() ? 0 : -1;
 }
 
 int main(void)

@@ -3,8 +3,8 @@
  * bench - what the tests of the heap layer share.
  *
  * Owns     running a function in a forked child, whose signal, exit status and
- *          stderr the test then judges; threads that run one function; a
- *          small generator of numbers.
+ *          stderr the test then judges; threads that run one function; system
+ *          calls that fail; a small generator of numbers.
  * Used by  test/unit/heap/NOUN_test.c, each of which includes it first.
  */
 #ifndef BENCH_H
@@ -129,7 +129,7 @@ static UNUSED void child_panics(int (*call)(void *), void *argument,
             child.signal, child.status, where, child_last_words(&child));
 }
 
-/* In a child: what must hold. */
+/* In a child, or a thread: what must hold, or the process ends. */
 #define CHILD_EXPECT(condition)                                           \
     do {                                                                  \
         if (!(condition)) {                                               \
@@ -139,14 +139,48 @@ static UNUSED void child_panics(int (*call)(void *), void *argument,
         }                                                                 \
     } while (0)
 
-/* -- threads -- */
+/* -- threads, of a test or of its child -- */
+
+static UNUSED void threads_begin(pthread_t *threads, size_t count,
+    void *(*call)(void *), void *argument)
+{
+    for (size_t i = 0; i < count; i++)
+        CHILD_EXPECT(pthread_create(&threads[i], NULL, call, argument) == 0);
+}
+
+static UNUSED void threads_end(const pthread_t *threads, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        CHILD_EXPECT(pthread_join(threads[i], NULL) == 0);
+}
 
 /* Run call(argument) in a thread of its own, to its end. */
 static UNUSED void thread_run(void *(*call)(void *), void *argument)
 {
     pthread_t other;
-    assert_int_equal(pthread_create(&other, NULL, call, argument), 0);
-    assert_int_equal(pthread_join(other, NULL), 0);
+    threads_begin(&other, 1, call, argument);
+    threads_end(&other, 1);
+}
+
+/* For a thread that only has to have been there. */
+static UNUSED void *end_at_once(void *argument)
+{
+    return argument;
+}
+
+/* -- system calls that fail -- */
+
+/* From now on, those of these kinds; they are counted. */
+static UNUSED void fail_calls(uint32_t kinds)
+{
+    sys_fault = (struct sys_fault){
+        .from = 1, .to = UINT64_MAX, .kinds = kinds,
+    };
+}
+
+static UNUSED void fail_no_calls(void)
+{
+    sys_fault = (struct sys_fault){ 0 };
 }
 
 /* -- numbers -- */
@@ -187,6 +221,35 @@ static UNUSED size_t list_length(const struct block *list)
     return length;
 }
 
+static UNUSED void *free_it(void *pointer)
+{
+    API(free)(pointer);
+    return NULL;
+}
+
+/* From a thread that does not own what the pointer points to. */
+static UNUSED void free_elsewhere(void *pointer)
+{
+    thread_run(free_it, pointer);
+}
+
+/* Hand out the rest of the slab's fresh blocks: into blocks[], in order. */
+static UNUSED size_t carve_all(struct slab *slab, void **blocks)
+{
+    size_t total = 0;
+    uint32_t count;
+    for (;;) {
+        struct block *list = slab_carve(slab, UINT32_MAX, &count);
+        if (list == NULL)
+            break;
+        for (; list != NULL; list = list->next)
+            blocks[total++] = list;
+        slab_audit(slab);
+    }
+    assert_int_equal(count, 0);
+    return total;
+}
+
 /* What the thread frees from now on goes to its slab, until a refill. */
 static UNUSED void end_room(unsigned cls)
 {
@@ -212,6 +275,15 @@ static UNUSED bool is_in_no_hand(const struct heap *heap)
             return false;
     }
     return load_relaxed(&heap->thread) == NULL;
+}
+
+/* When the program has freed all that it had. */
+static UNUSED bool nothing_is_left(void)
+{
+    API(audit_all)();
+    (void)API(malloc_trim)(0);
+    API(audit_all)();
+    return arena_main.pool.taken_bytes == 0;
 }
 
 static UNUSED uintptr_t owner_of(const void *pointer)

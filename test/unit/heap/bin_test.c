@@ -301,15 +301,13 @@ static int refill_without_memory(void *argument)
 {
     (void)argument;
     struct heap *heap = heap_adopt(&arena_main);
-    sys_fault.from = 1;
-    sys_fault.to = UINT64_MAX;
-    sys_fault.kinds = UINT32_MAX;
+    fail_calls(UINT32_MAX);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         CHILD_EXPECT(bin_refill(heap, cls) == NULL);
         CHILD_EXPECT(heap->bin[cls].current == NULL);
         CHILD_EXPECT(heap->bin[cls].handed == 0);
     }
-    sys_fault.kinds = 0;
+    fail_no_calls();
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         CHILD_EXPECT(bin_refill(heap, cls) != NULL);
     API(audit_all)();

@@ -3,7 +3,8 @@
  * check_bench - misuse that is counted, for the tests of check.h.
  *
  * Owns     a listener that counts reports; the blocks that a program holds of
- *          one slab; and free blocks on each kind of list.
+ *          one slab; free blocks on each kind of list; and threads that ask
+ *          about a block.
  * Used by  test/unit/heap/{check,list,hand,search,hardening}_test.c.
  */
 #ifndef CHECK_BENCH_H
@@ -97,6 +98,12 @@ static UNUSED struct block *drop_one(void)
     return held.block[--held.count];
 }
 
+static UNUSED void free_all_held(void)
+{
+    while (held.count > 0)
+        API(free)(drop_one());
+}
+
 static UNUSED bool is_held(const struct block *block)
 {
     for (size_t i = 0; i < held.count; i++) {
@@ -104,19 +111,6 @@ static UNUSED bool is_held(const struct block *block)
             return true;
     }
     return false;
-}
-
-static UNUSED void *free_it(void *pointer)
-{
-    API(free)(pointer);
-    return NULL;
-}
-
-static UNUSED void free_elsewhere(void *pointer)
-{
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, free_it, pointer) == 0);
-    CHILD_EXPECT(pthread_join(other, NULL) == 0);
 }
 
 static UNUSED bool has_mark(const struct block *block)
@@ -222,6 +216,48 @@ static UNUSED void hold_the_rest(void)
         CHILD_EXPECT(at % bytes == 0 && !seen[at / bytes]);
         seen[at / bytes] = 1;
     }
+}
+
+/* -- threads that ask -- */
+
+enum { ASKERS_MAX = 3 };
+
+/* Again and again, about a block that is out, while the test makes lists that
+ * lead to it. They are more than the cores: one that is stopped in the middle
+ * of a walk goes on in what was a list. */
+static struct {
+    struct block *victim;
+    _Atomic bool over;
+    _Atomic size_t asked;
+    size_t askers;
+    pthread_t asker[ASKERS_MAX];
+} inquiry;
+
+static UNUSED void *ask_about_the_victim(void *argument)
+{
+    const struct slab *slab = slab_with(inquiry.victim);
+    while (!load_relaxed(&inquiry.over)) {
+        /* It looks free each time, for the answer sets the mark. */
+        CHILD_EXPECT(check_give_remote(slab, "free", inquiry.victim));
+        add_relaxed(&inquiry.asked, 1);
+    }
+    return argument;
+}
+
+static UNUSED void begin_inquiry(struct block *victim, size_t askers)
+{
+    inquiry.victim = victim;
+    inquiry.askers = askers;
+    threads_begin(inquiry.asker, askers, ask_about_the_victim, NULL);
+}
+
+/* Nobody believed a list. */
+static UNUSED void end_inquiry(void)
+{
+    store_relaxed(&inquiry.over, true);
+    threads_end(inquiry.asker, inquiry.askers);
+    expect_silence();
+    API(audit_all)();
 }
 
 #endif

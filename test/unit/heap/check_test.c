@@ -32,9 +32,8 @@ static int marks_come_and_go(void *argument)
             }
             for (size_t i = 0; i < count; i++)
                 CHILD_EXPECT(has_mark(freed[i]) != is_held(freed[i]));
-            while (held.count > 0)
-                API(free)(drop_one());
-            (void)API(malloc_trim)(0);
+            free_all_held();
+            CHILD_EXPECT(nothing_is_left());
         }
     }
     expect_silence();
@@ -108,11 +107,8 @@ static int free_what_looks_free(void *argument)
                     || is_on(held.slab, REMOTE, block)
                     || is_on(held.slab, HAND, block)
                     || held.count == 0);
-                while (held.count > 0)
-                    API(free)(drop_one());
-                API(audit_all)();
-                (void)API(malloc_trim)(0);
-                CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+                free_all_held();
+                CHILD_EXPECT(nothing_is_left());
             }
         }
     }
@@ -158,9 +154,7 @@ static int sell_what_looks_free(void *argument)
     static const size_t sizes[] = { 16, 64, 64, 1024, 4096 };
     listen();
     pthread_t other[2];
-    for (int i = 0; i < 2; i++)
-        CHILD_EXPECT(pthread_create(&other[i], NULL, free_from_the_market,
-            NULL) == 0);
+    threads_begin(other, 2, free_from_the_market, NULL);
     struct dice dice = { .state = 5 };
     struct block *last[5] = { NULL };
     for (int step = 0; load_relaxed(&market.freed) < SALES; step++) {
@@ -181,8 +175,7 @@ static int sell_what_looks_free(void *argument)
         }
     }
     store_release(&market.over, true);
-    for (int i = 0; i < 2; i++)
-        CHILD_EXPECT(pthread_join(other[i], NULL) == 0);
+    threads_end(other, 2);
     expect_silence();
     API(audit_all)();
     return 0;
@@ -194,51 +187,25 @@ static void also_while_the_owner_takes_and_gives(void **state)
     child_passes(sell_what_looks_free, NULL);
 }
 
-/* Some who ask again and again about a block that is out, while the owner
- * hands out lists whose blocks then lead to it. They are more than the cores:
- * one that is stopped in the middle of a walk goes on in what was a list. */
-static struct {
-    struct block *victim;
-    _Atomic bool over;
-    _Atomic size_t asked;
-} inquiry;
-
-static void *ask_about_the_victim(void *argument)
-{
-    const struct slab *slab = slab_with(inquiry.victim);
-    while (!load_relaxed(&inquiry.over)) {
-        /* It looks free each time, for the answer sets the mark. */
-        CHILD_EXPECT(check_give_remote(slab, "free", inquiry.victim));
-        add_relaxed(&inquiry.asked, 1);
-    }
-    return argument;
-}
-
+/* The owner hands out lists whose blocks then lead to the victim. */
 static int answer_while_lists_change(void *argument)
 {
-    enum { LIVE = 600, ASKERS = 3, ASKED = 60000 };
+    enum { LIVE = 600, ASKED = 60000 };
     (void)argument;
     listen();
     hold(class_of(16), LIVE + 1);
-    inquiry.victim = drop_one();
-    pretend_to_be_free(inquiry.victim);
-    pthread_t other[ASKERS];
-    for (int i = 0; i < ASKERS; i++)
-        CHILD_EXPECT(pthread_create(&other[i], NULL, ask_about_the_victim,
-            NULL) == 0);
+    struct block *victim = drop_one();
+    pretend_to_be_free(victim);
+    begin_inquiry(victim, 3);
     while (load_relaxed(&inquiry.asked) < ASKED) {
         for (size_t i = 0; i < LIVE; i++)
             API(free)(held.block[i]);
         for (size_t i = 0; i < LIVE; i++) {
             held.block[i] = API(malloc)(16);
-            held.block[i]->next = inquiry.victim;
+            held.block[i]->next = victim;
         }
     }
-    store_relaxed(&inquiry.over, true);
-    for (int i = 0; i < ASKERS; i++)
-        CHILD_EXPECT(pthread_join(other[i], NULL) == 0);
-    expect_silence();
-    API(audit_all)();
+    end_inquiry();
     return 0;
 }
 
@@ -268,10 +235,8 @@ static void free_twice(enum place place, unsigned cls, bool unowned,
     CHILD_EXPECT(slab_live(held.slab) == live);
     CHILD_EXPECT(load_relaxed(&held.slab->remote) == word);
     API(audit_all)();
-    while (held.count > 0)
-        API(free)(drop_one());
-    (void)API(malloc_trim)(0);
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    free_all_held();
+    CHILD_EXPECT(nothing_is_left());
     expect_silence();
 }
 
@@ -342,8 +307,7 @@ static int free_cold_twice(void *argument)
             expect_report(MISUSE_double_free, freed[0]);
             API(audit_all)();
         }
-        while (held.count > 0)
-            API(free)(drop_one());
+        free_all_held();
     }
     expect_silence();
     return 0;

@@ -147,12 +147,10 @@ static void a_refused_purge_loses_nothing(void **state)
     (void)own_heap();
     fill(count, 8192);
     free_most(count, 4);
-    sys_fault = (struct sys_fault){
-        .from = 1, .to = UINT64_MAX, .kinds = 1u << SYS_PURGE,
-    };
+    fail_calls(1u << SYS_PURGE);
     API(malloc_trim)(0);
     assert_true(load_relaxed(&sys_fault.calls) > 0);
-    sys_fault = (struct sys_fault){ 0 };
+    fail_no_calls();
     API(audit_all)();
     check_kept(count, 8192, 4);
     free_kept(count, 4);

@@ -218,12 +218,10 @@ static void fill_a_hand(unsigned cls, struct block **kept)
     held.count = 0;
     while (held.count < 8u * class_segment[cls] + 64)
         (void)hold_one();
-    while (thread.shelf[cls] != NULL)
-        (void)hold_one();
+    hold_the_hand();
     (void)hold_one();
     CHILD_EXPECT(thread.room[cls] == CAPACITY_FIRST);
-    while (thread.shelf[cls] != NULL)
-        (void)hold_one();
+    hold_the_hand();
     for (int i = 0; i < CAPACITY_FIRST; i++)
         API(free)(kept[i] = drop_one());
     CHILD_EXPECT(list_length(thread.shelf[cls]) == CAPACITY_FIRST);
@@ -253,10 +251,8 @@ static int find_room_again(void *argument)
         CHILD_EXPECT(list_length(thread.shelf[cls]) == 2);
         API(free)(kept[2]);
         API(audit_all)();
-        while (held.count > 0)
-            API(free)(drop_one());
-        (void)API(malloc_trim)(0);
-        CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+        free_all_held();
+        CHILD_EXPECT(nothing_is_left());
     }
     return 0;
 }
@@ -326,10 +322,8 @@ static int let_go_of_a_hand(void *argument)
     API(free)(block);
     CHILD_EXPECT(thread.shelf[cls] == block);
     API(free)(kept[3]);
-    while (held.count > 0)
-        API(free)(drop_one());
-    (void)API(malloc_trim)(0);
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    free_all_held();
+    CHILD_EXPECT(nothing_is_left());
     return 0;
 }
 
@@ -383,10 +377,8 @@ static int end_with_hands(void *argument)
 {
     (void)argument;
     struct heap *heap;
-    pthread_t other;
     CHILD_EXPECT(API(malloc)(1) != NULL);
-    CHILD_EXPECT(pthread_create(&other, NULL, keep_some_and_end, &heap) == 0
-        && pthread_join(other, NULL) == 0);
+    thread_run(keep_some_and_end, &heap);
     CHILD_EXPECT(is_orphan(heap) && is_in_no_hand(heap));
     API(audit_all)();
     (void)API(malloc_trim)(0);
@@ -429,10 +421,8 @@ static int disown_under_a_hand(void *argument)
              at = at->next)
             CHILD_EXPECT(has_mark(at));
         API(audit_all)();
-        while (held.count > 0)
-            API(free)(drop_one());
-        (void)API(malloc_trim)(0);
-        CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+        free_all_held();
+        CHILD_EXPECT(nothing_is_left());
     }
     expect_silence();
     return 0;

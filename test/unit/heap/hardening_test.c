@@ -57,13 +57,10 @@ static int bear_hardened(void *argument)
     (void)argument;
     bool hardened = false;
     thread_set_hardening(true);
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, is_born_hardened, &hardened)
-        == 0 && pthread_join(other, NULL) == 0);
+    thread_run(is_born_hardened, &hardened);
     CHILD_EXPECT(hardened);
     thread_set_hardening(false);
-    CHILD_EXPECT(pthread_create(&other, NULL, is_born_hardened, &hardened)
-        == 0 && pthread_join(other, NULL) == 0);
+    thread_run(is_born_hardened, &hardened);
     CHILD_EXPECT(!hardened);
     API(audit_all)();
     return 0;
@@ -97,9 +94,8 @@ static int free_in_hand(void *argument)
             expect_report(MISUSE_double_free, freed[i]);
         }
         API(audit_all)();
-        while (held.count > 0)
-            API(free)(drop_one());
-        (void)API(malloc_trim)(0);
+        free_all_held();
+        CHILD_EXPECT(nothing_is_left());
     }
     expect_silence();
     return 0;
@@ -143,8 +139,7 @@ static int write_late(void *argument)
     store_relaxed(&reports, 0);
     CHILD_EXPECT(!is_held(victim));
     API(audit_all)();
-    while (held.count > 0)
-        API(free)(drop_one());
+    free_all_held();
     (void)API(malloc_trim)(0);
     API(audit_all)();
     expect_silence();

@@ -26,8 +26,7 @@ static struct block *wrong_link(int i, struct block *block)
 static void expect_lost(uint32_t lost)
 {
     API(audit_all)();
-    while (held.count > 0)
-        API(free)(drop_one());
+    free_all_held();
     (void)API(malloc_trim)(0);
     API(audit_all)();
     CHILD_EXPECT(slab_live(held.slab) == lost);

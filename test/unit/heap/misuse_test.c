@@ -22,20 +22,6 @@ static void live(void)
     CHILD_EXPECT(API(malloc)(1) != NULL);
 }
 
-static void *free_it(void *pointer)
-{
-    API(free)(pointer);
-    return NULL;
-}
-
-/* From a thread that does not own what the pointer points to. */
-static void free_elsewhere(void *pointer)
-{
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, free_it, pointer) == 0);
-    CHILD_EXPECT(pthread_join(other, NULL) == 0);
-}
-
 static void free_of_the_stack(void)
 {
     live();

@@ -65,13 +65,7 @@ static UNUSED void take_slab(struct handful *hand, struct heap *heap,
     hand->cls = cls;
     hand->slab = slab_open(heap, cls);
     assert_non_null(hand->slab);
-    hand->count = 0;
-    uint32_t count;
-    struct block *list;
-    while ((list = slab_carve(hand->slab, UINT32_MAX, &count)) != NULL) {
-        for (; list != NULL; list = list->next)
-            hand->block[hand->count++] = list;
-    }
+    hand->count = carve_all(hand->slab, hand->block);
 }
 
 /* The same, on its list. */
@@ -89,12 +83,24 @@ static UNUSED void put_one(struct handful *hand)
     slab_put(hand->slab, hand->block[--hand->count]);
 }
 
+static UNUSED void put_all(struct handful *hand)
+{
+    while (hand->count > 0)
+        put_one(hand);
+}
+
 /* Somebody else does, who has a heap, or none. */
 static UNUSED void push_one(struct handful *hand, struct heap *mine)
 {
     void *block = hand->block[--hand->count];
     assert_true(check_give_remote(hand->slab, "free", block));
     remote_push(hand->slab, block, mine);
+}
+
+static UNUSED void push_all(struct handful *hand)
+{
+    while (hand->count > 0)
+        push_one(hand, NULL);
 }
 
 static UNUSED void let_go(const struct handful *hand)
@@ -146,24 +152,15 @@ static UNUSED size_t limit_of(const struct heap *heap)
 /* The kernel has no barrier for us: then there is a limit. */
 static UNUSED void refuse_barrier(void)
 {
-    sys_fault = (struct sys_fault){
-        .from = 1, .to = UINT64_MAX, .kinds = 1u << SYS_BARRIER,
-    };
+    fail_calls(1u << SYS_BARRIER);
     const bool ready = sys_barrier_prepare();
-    sys_fault = (struct sys_fault){ 0 };
+    fail_no_calls();
     CHILD_EXPECT(!ready);
-}
-
-static UNUSED void *do_nothing(void *argument)
-{
-    return argument;
 }
 
 static UNUSED void end_single_thread(void)
 {
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, do_nothing, NULL) == 0);
-    CHILD_EXPECT(pthread_join(other, NULL) == 0);
+    thread_run(end_at_once, NULL);
     CHILD_EXPECT(!sys_single_threaded());
 }
 
@@ -188,9 +185,7 @@ static UNUSED int end(void **state)
     heap_orphan(scene->heap);
     heap_orphan(scene->other);
     free(scene);
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    return arena_main.pool.taken_bytes == 0 ? 0 : -1;
+    return nothing_is_left() ? 0 : -1;
 }
 
 #define WITH_HEAPS(test) cmocka_unit_test_setup_teardown(test, begin, end)

@@ -27,8 +27,7 @@ static void a_slab_let_go_of_is_nobodys_on_all_its_slices(void **state)
         assert_int_equal(heap_usable_bytes(hand->block[0]),
             class_bytes[cls]);
         API(audit_all)();
-        while (hand->count > 0)
-            push_one(hand, NULL);
+        push_all(hand);
         assert_int_equal(disowned_bytes(scene->heap), 0);
     }
 }
@@ -57,8 +56,7 @@ static void pending_keeps_a_slab_with_its_owner(void **state)
     assert_int_equal(slab_live(hand->slab), hand->count);
     let_go(hand);
     assert_int_equal(blocks_out(hand->slab), hand->count);
-    while (hand->count > 0)
-        push_one(hand, NULL);
+    push_all(hand);
     assert_null(bin->list[SLAB_FULL].first);
 }
 
@@ -163,8 +161,7 @@ static void a_claim_is_won_once(void **state)
     listing_set(slab_extent(hand->slab), hand->cls);
     assert_null(owner_adopt(scene->other, hand->cls));
     take_over(scene->heap, hand->slab, word);
-    while (hand->count > 0)
-        put_one(hand);
+    put_all(hand);
 }
 
 static void what_is_freed_while_claimed_comes_along(void **state)
@@ -263,8 +260,7 @@ static void who_announces_to_an_orphan_does_its_work(void **state)
         assert_int_equal(blocks_out(hand->slab), hand->count);
         assert_int_equal(scene->heap->aside_bytes, 0);
         API(audit_all)();
-        while (hand->count > 0)
-            push_one(hand, NULL);
+        push_all(hand);
         assert_true(heap_claim(scene->heap));
     }
 }
@@ -307,8 +303,7 @@ static void an_owner_leaves_what_is_about_to_be_announced(void **state)
     assert_true(remote_drain(scene->heap));
     assert_int_equal(slab_live(hand->slab), hand->count);
     API(audit_all)();
-    while (hand->count > 0)
-        put_one(hand);
+    put_all(hand);
 }
 
 /* -- the shared heap -- */
@@ -397,8 +392,7 @@ static int weather_the_storm(void *argument)
     for (uintptr_t i = 0; i < THREADS; i++)
         CHILD_EXPECT(pthread_create(&other[i], NULL, live_in_the_storm,
             (void *)(i + 1)) == 0);
-    for (int i = 0; i < THREADS; i++)
-        CHILD_EXPECT(pthread_join(other[i], NULL) == 0);
+    threads_end(other, THREADS);
     API(audit_all)();
     for (int i = 0; i < BOXES; i++) {
         if (load_relaxed(&storm.box[i]) != NULL)
@@ -414,9 +408,7 @@ static int weather_the_storm(void *argument)
     }
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         CHILD_EXPECT(out[cls] == load_relaxed(&arena_main.folded[cls]));
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    CHILD_EXPECT(nothing_is_left());
     return 0;
 }
 

@@ -33,10 +33,7 @@ static int reap(void *argument)
     struct end *end = argument;
     scene.cls = class_of(end->size);
     CHILD_EXPECT(API(malloc)(1) != NULL);
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, end_without_a_word,
-        &end->in_hand) == 0);
-    CHILD_EXPECT(pthread_join(other, NULL) == 0);
+    thread_run(end_without_a_word, &end->in_hand);
     CHILD_EXPECT(!is_orphan(scene.heap) && scene.heap != thread.own);
     store_relaxed(&arena_main.swept_ms, 0);
     if (end->finder == BY_PURGE)

@@ -138,16 +138,9 @@ static UNUSED void begin_life(unsigned cls)
     begin_beside(live_until_the_fork, cls);
 }
 
-static UNUSED void *end_thread(void *argument)
-{
-    return argument;
-}
-
 static UNUSED void make_threads(void)
 {
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, end_thread, NULL) == 0
-        && pthread_join(other, NULL) == 0);
+    thread_run(end_at_once, NULL);
 }
 
 /* -- a child -- */

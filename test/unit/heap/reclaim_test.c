@@ -176,9 +176,7 @@ static void *work_and_end(void *argument)
 static int fork_with_an_orphan(void *argument)
 {
     (void)argument;
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, work_and_end, &scene.heap) == 0
-        && pthread_join(other, NULL) == 0);
+    thread_run(work_and_end, &scene.heap);
     CHILD_EXPECT(is_orphan(scene.heap));
     IN_CHILD_OF(fork,
         CHILD_EXPECT(API(malloc)(100) != NULL);
@@ -215,9 +213,7 @@ static int fork_with_a_leftover(void *argument)
             next = list->next;
             API(free)(list);
         }
-        (void)API(malloc_trim)(0);
-        API(audit_all)();
-        CHILD_EXPECT(arena_main.pool.taken_bytes == 0));
+        CHILD_EXPECT(nothing_is_left()));
     return 0;
 }
 

@@ -24,13 +24,7 @@ static void take_slab(struct handful *out, unsigned cls)
     out->slab = slab_open(out->heap, cls);
     assert_non_null(out->slab);
     out->heap->bin[cls].current = out->slab;
-    out->count = 0;
-    uint32_t count;
-    struct block *list;
-    while ((list = slab_carve(out->slab, UINT32_MAX, &count)) != NULL) {
-        for (; list != NULL; list = list->next)
-            out->block[out->count++] = list;
-    }
+    out->count = carve_all(out->slab, out->block);
 }
 
 struct pushes {
@@ -212,9 +206,7 @@ static int push_storm(void *argument)
     struct heap *heap = heap_adopt(&arena_main);
     storm.heap = heap;
     pthread_t other[THREADS];
-    for (int i = 0; i < THREADS; i++)
-        CHILD_EXPECT(pthread_create(&other[i], NULL, free_mailboxes, &storm)
-            == 0);
+    threads_begin(other, THREADS, free_mailboxes, &storm);
     for (int round = 0; round < ROUNDS; round++) {
         for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
             struct block *list = bin_refill(heap, class_of(sizes[s]));
@@ -230,15 +222,12 @@ static int push_storm(void *argument)
         }
     }
     store_release(&storm.over, true);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(other[i], NULL);
+    threads_end(other, THREADS);
     API(audit_all)();
     heap_orphan(heap);
     API(audit_all)();
     CHILD_EXPECT(arena_main.pool.taken_bytes == chain_bytes(&heap->kept));
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    CHILD_EXPECT(nothing_is_left());
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         CHILD_EXPECT(heap->bin[cls].handed == heap->bin[cls].folded
             + load_relaxed(&arena_main.folded[cls]));

@@ -71,8 +71,7 @@ static int free_into_another_hand(void *argument)
             /* With its end the block is its slab's. */
             CHILD_EXPECT(is_on(held.slab, REMOTE, block));
             API(free)(drop_one());
-            (void)API(malloc_trim)(0);
-            CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+            CHILD_EXPECT(nothing_is_left());
         }
     }
     expect_silence();
@@ -127,10 +126,8 @@ static int free_twice_in_hand(void *argument)
             API(free)(freed[i]);
         expect_silence();
         API(audit_all)();
-        while (held.count > 0)
-            API(free)(drop_one());
-        (void)API(malloc_trim)(0);
-        CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+        free_all_held();
+        CHILD_EXPECT(nothing_is_left());
     }
     return 0;
 }
@@ -157,10 +154,8 @@ static int free_twice_in_another_hand(void *argument)
             expect_found(block);
             end_keeper();
             API(audit_all)();
-            while (held.count > 0)
-                API(free)(drop_one());
-            (void)API(malloc_trim)(0);
-            CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+            free_all_held();
+            CHILD_EXPECT(nothing_is_left());
         }
     }
     expect_silence();
@@ -189,10 +184,8 @@ static int free_twice_what_a_refill_brought(void *argument)
         }
         hold_the_rest();
         API(audit_all)();
-        while (held.count > 0)
-            API(free)(drop_one());
-        (void)API(malloc_trim)(0);
-        CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+        free_all_held();
+        CHILD_EXPECT(nothing_is_left());
     }
     expect_silence();
     return 0;
@@ -239,58 +232,34 @@ static void also_in_the_hand_of_threads_without_a_heap(void **state)
 
 /* -- no report without a mistake -- */
 
-static struct {
-    struct block *victim;
-    _Atomic bool over;
-    _Atomic size_t asked;
-} inquiry;
-
-static void *ask_about_the_victim(void *argument)
-{
-    const struct slab *slab = slab_with(inquiry.victim);
-    while (!load_relaxed(&inquiry.over)) {
-        /* It looks free each time, for the answer sets the mark. */
-        CHILD_EXPECT(check_give_remote(slab, "free", inquiry.victim));
-        add_relaxed(&inquiry.asked, 1);
-    }
-    return argument;
-}
-
 /* A block that is out, and that what is in hand by turns leads to: whoever
  * follows a link too late must not believe it. */
 static int answer_while_hands_change(void *argument)
 {
-    enum { FEW = 2, ASKERS = 2, ASKED = 20000 };
+    enum { FEW = 2, ASKED = 20000 };
     const bool look_free = *(bool *)argument;
     listen();
     hold(class_of(64), 1);
-    inquiry.victim = drop_one();
-    check_set_remote_mark(held.slab, inquiry.victim);
+    struct block *victim = drop_one();
+    check_set_remote_mark(held.slab, victim);
     /* The others are of another slab, which may be gone when it is read. */
     while (slab_with(hold_one()) == held.slab)
         continue;
     held.block[0] = drop_one();
     held.block[1] = hold_one();
-    pthread_t other[ASKERS];
-    for (int i = 0; i < ASKERS; i++)
-        CHILD_EXPECT(pthread_create(&other[i], NULL, ask_about_the_victim,
-            NULL) == 0);
+    begin_inquiry(victim, 2);
     while (load_relaxed(&inquiry.asked) < ASKED) {
         for (size_t i = 0; i < FEW; i++)
             API(free)(held.block[i]);
         for (size_t i = 0; i < FEW; i++) {
             held.block[i] = API(malloc)(64);
-            held.block[i]->next = inquiry.victim;
+            held.block[i]->next = victim;
             if (look_free)
                 check_set_remote_mark(slab_with(held.block[i]),
                     held.block[i]);
         }
     }
-    store_relaxed(&inquiry.over, true);
-    for (int i = 0; i < ASKERS; i++)
-        CHILD_EXPECT(pthread_join(other[i], NULL) == 0);
-    expect_silence();
-    API(audit_all)();
+    end_inquiry();
     return 0;
 }
 

@@ -18,23 +18,6 @@ static struct slab *open_current(struct heap *heap, unsigned cls)
     return slab;
 }
 
-/* Hand out the rest of the slab's fresh blocks: into blocks[], in order. */
-static size_t carve_all(struct slab *slab, void **blocks)
-{
-    size_t total = 0;
-    uint32_t count;
-    for (;;) {
-        struct block *list = slab_carve(slab, UINT32_MAX, &count);
-        if (list == NULL)
-            break;
-        for (; list != NULL; list = list->next)
-            blocks[total++] = list;
-        slab_audit(slab);
-    }
-    assert_int_equal(count, 0);
-    return total;
-}
-
 /* Free what is out and close the slab. */
 static void close_current(struct heap *heap, struct slab *slab,
     void **blocks, size_t count)
@@ -285,12 +268,10 @@ static int open_without_memory(void *argument)
 {
     (void)argument;
     struct heap *heap = heap_adopt(&arena_main);
-    sys_fault.from = 1;
-    sys_fault.to = UINT64_MAX;
-    sys_fault.kinds = UINT32_MAX;
+    fail_calls(UINT32_MAX);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         CHILD_EXPECT(slab_open(heap, cls) == NULL);
-    sys_fault.kinds = 0;
+    fail_no_calls();
     CHILD_EXPECT(slab_open(heap, 0) != NULL);
     return 0;
 }

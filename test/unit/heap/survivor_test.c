@@ -66,9 +66,7 @@ static void *survive_and_end(void *argument)
     if (*pid != 0)
         return NULL;
     alarm(CHILD_SECONDS_MAX);
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, end_thread, NULL) == 0
-        && pthread_join(other, NULL) == 0);
+    thread_run(end_at_once, NULL);
     struct heap *heap = thread.own;
     thread_flush();
     heap_orphan(heap);
@@ -84,9 +82,7 @@ static int survive_to_end(void *argument)
         struct slab *slab;
         pid_t pid;
     } end = { NULL, -1 };
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, survive_and_end, &end) == 0
-        && pthread_join(other, NULL) == 0);
+    thread_run(survive_and_end, &end);
     return await(end.pid);
 }
 

@@ -178,13 +178,9 @@ static void a_dead_thread_still_allocates_and_frees(void **state)
 static int thread_without_exit_call(void *argument)
 {
     (void)argument;
-    sys_fault.from = 1;
-    sys_fault.to = UINT64_MAX;
-    sys_fault.kinds = 1u << SYS_THREAD_EXIT;
+    fail_calls(1u << SYS_THREAD_EXIT);
     struct seen seen = { 0 };
-    pthread_t other;
-    CHILD_EXPECT(pthread_create(&other, NULL, be_born, &seen) == 0);
-    CHILD_EXPECT(pthread_join(other, NULL) == 0);
+    thread_run(be_born, &seen);
     CHILD_EXPECT(load_relaxed(&sys_fault.calls) == 1);
     CHILD_EXPECT(seen.alive);
     /* Nobody was told that it ended: its heap is nobody else's. */
@@ -211,9 +207,7 @@ static int thread_without_heap(void *argument)
     (void)argument;
     void *early = arena_take_shared(&arena_main, 0);
     CHILD_EXPECT(early != NULL);
-    sys_fault.from = 1;
-    sys_fault.to = UINT64_MAX;
-    sys_fault.kinds = 1u << SYS_RESERVE;
+    fail_calls(1u << SYS_RESERVE);
     while (meta_take(64) != NULL)
         continue;
     char *block = API(malloc)(50);
@@ -226,15 +220,13 @@ static int thread_without_heap(void *argument)
     CHILD_EXPECT(run != NULL && owner_of(run) == OWNER_RUN);
     API(free)(run);
     API(audit_all)();
-    sys_fault.kinds = 0;
+    fail_no_calls();
     block = API(malloc)(50);
     CHILD_EXPECT(thread.heap != NULL);
     CHILD_EXPECT(owner_of(block) == (uintptr_t)thread.heap);
     API(free)(block);
     API(free)(early);
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    CHILD_EXPECT(nothing_is_left());
     return 0;
 }
 
@@ -306,17 +298,13 @@ static int gather(void *argument)
     static struct crowd crowd = { .turn = PTHREAD_MUTEX_INITIALIZER };
     CHILD_EXPECT(pthread_barrier_init(&crowd.all_there, NULL, CROWD) == 0);
     pthread_t threads[CROWD];
-    for (int i = 0; i < CROWD; i++)
-        CHILD_EXPECT(
-            pthread_create(&threads[i], NULL, join_crowd, &crowd) == 0);
-    for (int i = 0; i < CROWD; i++)
-        CHILD_EXPECT(pthread_join(threads[i], NULL) == 0);
+    threads_begin(threads, CROWD, join_crowd, &crowd);
+    threads_end(threads, CROWD);
     CHILD_EXPECT(crowd.shared == 2);
     /* All have ended: one more is one of few, and on its own. */
     crowd.born = CROWD - 1;
     CHILD_EXPECT(pthread_barrier_init(&crowd.all_there, NULL, 1) == 0);
-    CHILD_EXPECT(pthread_create(&threads[0], NULL, join_crowd, &crowd) == 0);
-    CHILD_EXPECT(pthread_join(threads[0], NULL) == 0);
+    thread_run(join_crowd, &crowd);
     CHILD_EXPECT(crowd.shared == 0);
     API(audit_all)();
     return 0;

@@ -32,9 +32,7 @@ static int wake_up_after_help(void *argument)
     }
     free_blocks(&owner, 0, 1);
     end_owner(&owner);
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    CHILD_EXPECT(nothing_is_left());
     return 0;
 }
 
@@ -206,22 +204,17 @@ static int weather_the_storm(void *argument)
         storm.owner[i].work = live_in_the_storm;
         pthread_barrier_wait(&storm.owner[i].begin);
     }
-    for (int i = 0; i < LOOKERS; i++)
-        CHILD_EXPECT(pthread_create(&looker[i], NULL, free_and_look, NULL)
-            == 0);
+    threads_begin(looker, LOOKERS, free_and_look, NULL);
     for (int i = 0; i < OWNERS; i++)
         pthread_barrier_wait(&storm.owner[i].end);
     store_release(&storm.over, true);
-    for (int i = 0; i < LOOKERS; i++)
-        CHILD_EXPECT(pthread_join(looker[i], NULL) == 0);
+    threads_end(looker, LOOKERS);
     API(audit_all)();
     for (int i = 0; i < BOXES; i++)
         API(free)(load_relaxed(&storm.box[i]));
     for (int i = 0; i < OWNERS; i++)
         end_owner(&storm.owner[i]);
-    (void)API(malloc_trim)(0);
-    API(audit_all)();
-    CHILD_EXPECT(arena_main.pool.taken_bytes == 0);
+    CHILD_EXPECT(nothing_is_left());
     return 0;
 }
 

@@ -4,45 +4,20 @@
  * known lengths and warmth in a region whose other slices are all in use; that
  * any other place is right too is seen in region_test.c, by a twin.
  */
-#include "unit/sys/unit.h"
-
-#include "page/pool.h"
-#include "page/region.h"
-#include "util/bitmap.h"
-
-#define BYTES (8 * MiB)
-
-static struct {
-    struct pool pool;           /* only its address is used */
-    struct chunk_queue queues[CHUNK_LISTS];
-    struct region *region;
-} at;
+#include "region_bench.h"
 
 /* A region of which nothing is free. */
-static int begin(void **state)
+static int begin_full(void **state)
 {
-    (void)state;
-    memset(&at, 0, sizeof at);
-    at.region = region_open(&at.pool, at.queues, BYTES);
-    if (at.region == NULL)
+    if (begin(state) != 0)
         return -1;
-    const size_t capacity = region_capacity(BYTES);
-    bool zero;
-    return region_take(at.region, at.region->slices - capacity, capacity,
-        &zero) ? 0 : -1;
+    return take(at.head, SLICES - at.head) ? 0 : -1;
 }
 
-static int end(void **state)
+/* Free slices, the first of them dirty. */
+static void gap(size_t first, size_t count, size_t dirty)
 {
-    (void)unit_teardown(state);
-    return sys_release(at.region->base, BYTES) ? 0 : -1;
-}
-
-static void give(size_t first, size_t count, size_t touched)
-{
-    region_give(at.region, (struct region_return){
-        .first = first, .count = count, .touched = touched, .now_ms = 1 });
-    region_audit(at.region);
+    give(first, count, dirty, 1);
 }
 
 /* What is found, and that so many slices of it are dirty. */
@@ -65,8 +40,8 @@ static void finds_the_lowest_fit_at_the_step(void **state)
 {
     (void)state;
     const size_t base = CHUNK_SLICES;
-    give(base + 3, 2, 0);
-    give(base + 9, 8, 0);
+    gap(base + 3, 2, 0);
+    gap(base + 9, 8, 0);
     expect(1, 1, base + 3, 0);
     expect(1, 4, base + 4, 0);
     expect(2, 1, base + 3, 0);
@@ -83,10 +58,10 @@ static void finds_the_warmest_place(void **state)
     (void)state;
     const size_t base = CHUNK_SLICES;
     /* Dirty: 2 to 7 of [0, 10), 12 to 15 of [12, 20), all of [22, 26). */
-    give(base, 2, 0);
-    give(base + 2, 8, 6);
-    give(base + 12, 8, 4);
-    give(base + 22, 4, 4);
+    gap(base, 2, 0);
+    gap(base + 2, 8, 6);
+    gap(base + 12, 8, 4);
+    gap(base + 22, 4, 4);
     expect(1, 1, base + 2, 1);
     expect(2, 1, base + 2, 2);
     expect(6, 1, base + 2, 6);
@@ -102,15 +77,15 @@ static void a_long_run_fills_the_tightest_gap(void **state)
     (void)state;
     const size_t low = CHUNK_SLICES;
     const size_t high = 2 * CHUNK_SLICES;
-    give(low, 24, 24);
-    give(high, 16, 16);
+    gap(low, 24, 24);
+    gap(high, 16, 16);
     expect(15, 1, low, 15);
     expect(16, 1, high, 16);
     expect(17, 1, low, 17);
     expect(25, 1, BITMAP_NONE, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_full, end)
 
 int main(void)
 {

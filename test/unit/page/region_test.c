@@ -6,82 +6,9 @@
  * operations with calls that fail; broken counts, each in a child. All of it
  * for pages of 4, 16 and 64 KiB, in a process each.
  */
-#include "unit/sys/unit.h"
+#include "region_bench.h"
 
-#include "page/pool.h"
-#include "page/region.h"
-#include "util/bitmap.h"
-
-#define BYTES (8 * MiB)
-
-enum { SLICES = 128, LIVES = 20, ROUNDS = 300 };
-_Static_assert(SLICES == BYTES / SLICE_BYTES, "of the test's region");
-
-static struct {
-    struct pool pool;           /* only its address is used */
-    struct chunk_queue queues[CHUNK_LISTS];
-    struct region *region;
-    size_t head;                /* slices of the head */
-} at;
-
-static int begin(void **state)
-{
-    (void)state;
-    memset(&at, 0, sizeof at);
-    at.region = region_open(&at.pool, at.queues, BYTES);
-    if (at.region == NULL)
-        return -1;
-    at.head = SLICES - region_capacity(BYTES);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)unit_teardown(state);
-    return sys_release(at.region->base, BYTES) ? 0 : -1;
-}
-
-/* The queues hold exactly the chunks whose list says so. */
-static void audit(void)
-{
-    region_audit(at.region);
-    size_t listed = 0;
-    for (int list = 0; list < CHUNK_LISTS; list++) {
-        const struct chunk *before = NULL;
-        for (const struct chunk *c = at.queues[list].first; c; c = c->next) {
-            assert_int_equal(c->list, list);                /* R6 */
-            assert_ptr_equal(c->prev, before);
-            before = c;
-            listed++;
-        }
-        assert_ptr_equal(at.queues[list].last, before);
-    }
-    for (size_t c = 0; c < SLICES / CHUNK_SLICES; c++)
-        listed -= at.region->chunk[c].list != CHUNK_CLEAN;
-    assert_int_equal(listed, 0);
-}
-
-static char *address(size_t slice)
-{
-    return at.region->base + slice * SLICE_BYTES;
-}
-
-static bool take(size_t first, size_t count)
-{
-    bool zero = false;
-    const bool taken = region_take(at.region, first, count, &zero);
-    audit();
-    assert_true(!taken || !zero || address(first)[0] == 0);
-    return taken;
-}
-
-static void give(size_t first, size_t count, size_t touched, uint64_t now_ms)
-{
-    region_give(at.region, (struct region_return){
-        .first = first, .count = count, .touched = touched,
-        .now_ms = now_ms });
-    audit();
-}
+enum { LIVES = 20, ROUNDS = 300 };
 
 /* A place for a run, if it need not, or if it does, lie in dirty slices. */
 static size_t find(size_t count, size_t step, bool dirty)
@@ -552,40 +479,27 @@ static void the_audit_sees_each_broken_invariant(void **state)
     audit();
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
 static void run(void *argument)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            opens_with_everything_free_and_nothing_committed, begin, end),
-        cmocka_unit_test_setup_teardown(
-            guards_its_head_and_what_is_not_committed, begin, end),
-        cmocka_unit_test_setup_teardown(gives_records_their_place, begin,
-            end),
-        cmocka_unit_test_setup_teardown(commits_whole_chunks_ahead, begin,
-            end),
-        cmocka_unit_test_setup_teardown(
-            commits_less_when_refused_and_nothing_twice, begin, end),
-        cmocka_unit_test_setup_teardown(only_touched_slices_become_dirty,
-            begin, end),
-        cmocka_unit_test_setup_teardown(neighbours_merge, begin, end),
-        cmocka_unit_test_setup_teardown(
-            chunks_are_listed_by_what_is_dirty_and_used, begin, end),
-        cmocka_unit_test_setup_teardown(the_chunk_unused_longest_comes_first,
-            begin, end),
-        cmocka_unit_test_setup_teardown(
-            a_chunk_that_changes_lists_keeps_its_age, begin, end),
-        cmocka_unit_test_setup_teardown(purging_gives_the_pages_back, begin,
-            end),
-        cmocka_unit_test_setup_teardown(purging_survives_refusal, begin,
-            end),
-        cmocka_unit_test_setup_teardown(is_not_opened_without_memory, begin,
-            end),
-        cmocka_unit_test_setup_teardown(closes_whole_or_not_at_all, begin,
-            end),
-        cmocka_unit_test_setup_teardown(random_operations_match_the_twin,
-            begin, end),
-        cmocka_unit_test_setup_teardown(the_audit_sees_each_broken_invariant,
-            begin, end),
+        TEST(opens_with_everything_free_and_nothing_committed),
+        TEST(guards_its_head_and_what_is_not_committed),
+        TEST(gives_records_their_place),
+        TEST(commits_whole_chunks_ahead),
+        TEST(commits_less_when_refused_and_nothing_twice),
+        TEST(only_touched_slices_become_dirty),
+        TEST(neighbours_merge),
+        TEST(chunks_are_listed_by_what_is_dirty_and_used),
+        TEST(the_chunk_unused_longest_comes_first),
+        TEST(a_chunk_that_changes_lists_keeps_its_age),
+        TEST(purging_gives_the_pages_back),
+        TEST(purging_survives_refusal),
+        TEST(is_not_opened_without_memory),
+        TEST(closes_whole_or_not_at_all),
+        TEST(random_operations_match_the_twin),
+        TEST(the_audit_sees_each_broken_invariant),
     };
     *(int *)argument = cmocka_run_group_tests(tests, NULL, NULL);
 }
