@@ -9,6 +9,7 @@
  */
 #include "api/api.h"
 
+#include "heap/arenas.h"
 #include "heap/heap.h"
 #include "heap/thread.h"
 
@@ -60,5 +61,5 @@ static __attribute__((destructor(101))) void start_unload(void)
 
 void API(audit_all)(void)
 {
-    arena_audit(&arena_main);
+    arenas_each(arena_audit);
 }

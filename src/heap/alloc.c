@@ -176,11 +176,15 @@ static NOINLINE void alloc_give_own(struct heap *mine, void *pointer)
 }
 
 /* A block of another's slab stays with the thread that freed it, if it needs
- * one soon; not what shares a cache line with others' blocks. */
+ * one soon; not what shares a cache line with others' blocks, nor what is of
+ * another arena. */
 _Static_assert(CACHE_LINE_BYTES == 64, "CLASS_OF_64");
-static ALWAYS_INLINE bool alloc_keep_other(unsigned cls, struct block *block)
+static ALWAYS_INLINE bool alloc_keep_other(const struct slab *slab,
+    struct block *block)
 {
+    const unsigned cls = slab->remote_cls;
     return thread.room[cls] > 0 && cls >= CLASS_OF_64
+        && slab_heap(slab)->arena == thread.heap->arena
         && hand_keep(cls, block);
 }
 
@@ -188,9 +192,12 @@ static ALWAYS_INLINE bool alloc_keep_other(unsigned cls, struct block *block)
 static NOINLINE void alloc_give_other(struct slab *slab, void *pointer)
 {
     struct heap *mine = thread.own;
-    reclaim_check(&arena_main);
     /* Once the block is given the slab may be gone. */
     struct heap *owner = slab_heap(slab);
+    reclaim_check(owner->arena);
+    /* No heap may own a slab of another arena. */
+    if (mine != NULL && mine->arena != owner->arena)
+        mine = NULL;
     const uint32_t bytes = class_bytes[slab->remote_cls];
     if (mine != NULL)
         thread_enter(mine);
@@ -236,9 +243,9 @@ void alloc_give_slab(struct slab *slab, struct block *block,
 /* To a slab of nobody's, or of another's where there is reason to ask. */
 static NOINLINE void alloc_give_asking(struct slab *slab, void *pointer)
 {
-    reclaim_check(&arena_main);
+    reclaim_check(slab_heap(slab)->arena);
     if (check_give_remote(slab, "free", pointer)
-        && !alloc_keep_other(slab->remote_cls, pointer))
+        && !alloc_keep_other(slab, pointer))
         alloc_give_other(slab, pointer);
 }
 
@@ -261,7 +268,7 @@ void alloc_give_slow(void *pointer)
     } else if (place.owner == OWNER_SHARED
         || UNLIKELY(!check_glance_remote(slab, pointer))) {
         alloc_give_asking(slab, pointer);
-    } else if (!alloc_keep_other(slab->remote_cls, pointer)) {
+    } else if (!alloc_keep_other(slab, pointer)) {
         alloc_give_other(slab, pointer);
     }
 }

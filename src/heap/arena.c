@@ -4,6 +4,7 @@
  */
 #include "heap/arena.h"
 
+#include "heap/arenas.h"
 #include "heap/check.h"
 #include "heap/chill.h"
 #include "heap/heap.h"
@@ -24,6 +25,7 @@ struct arena arena_main = {
     .heap_count = 1,
     .lock = { .rank = LOCK_shared },
     .shared = &arena_main_shared,
+    .name = "auto_0",
 };
 
 void arena_add_heap(struct arena *arena, struct heap *heap)
@@ -99,6 +101,13 @@ static void arena_reap(struct arena *arena)
     }
 }
 
+static void arena_sweep(struct arena *arena)
+{
+    arena_reap(arena);
+    arena_each_kept(arena, kept_sweep);
+    (void)!pool_lease(&arena->pool, 0, 0);
+}
+
 void arena_tick(struct arena *arena)
 {
     const uint64_t now_ms = sys_now_ms();
@@ -107,9 +116,7 @@ void arena_tick(struct arena *arena)
     if (decay_ms < 0 || now_ms - swept_ms < (uint64_t)decay_ms
         || !cas_relaxed(&arena->swept_ms, &swept_ms, now_ms))
         return;
-    arena_reap(arena);
-    arena_each_kept(arena, kept_sweep);
-    (void)!pool_lease(&arena->pool, 0, 0);
+    arenas_each(arena_sweep);
 }
 
 /* The shared heap's blocks in hand go back to their slabs. */
@@ -130,6 +137,78 @@ void arena_purge(struct arena *arena)
     arena_reap(arena);
     arena_each_kept(arena, kept_empty);
     pool_purge(&arena->pool);
+}
+
+/* -- the end of everything in it -- */
+
+static void arena_forget_bin(struct bin *bin)
+{
+    bin_note_change(bin);
+    bin->shelf = NULL;
+    bin->current = NULL;
+    for (int place = 0; place < SLAB_LISTS; place++)
+        bin->list[place] = (struct slab_list){ NULL, NULL };
+    bin->folded = bin->handed;
+    bin->capacity = 0;
+    bin->seen = NULL;
+}
+
+static void arena_forget_heap(struct heap *heap)
+{
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
+        arena_forget_bin(&heap->bin[cls]);
+    kept_reset(&heap->kept, &heap->arena->pool);
+    heap->loose_bytes = 0;
+    heap->aside_bytes = 0;
+    store_relaxed(&heap->disowned_bytes, 0);
+    store_relaxed(&heap->waiting_bytes, 0);
+    if (load_relaxed(&heap->pending) != HEAP_ORPHAN)
+        store_relaxed(&heap->pending, 0);
+}
+
+static void arena_forget_slab(struct slab *slab)
+{
+    struct extent *extent = slab_extent(slab);
+    listing_clear(extent, slab->cls);
+    map_clear(extent->start, extent->slices);
+    slab_note_touched(slab);
+    /* A mark that leads here is refused. */
+    store_relaxed(&slab->remote, REMOTE_CLAIMED | remote_generation());
+    pool_give(extent);
+}
+
+static void arena_forget_region(struct region *region)
+{
+    for (size_t i = 0; i < region->committed; i++) {
+        struct extent *extent = &region->extent[i];
+        const uint8_t state = load_relaxed(&extent->state);
+        if (state == EXTENT_SLAB) {
+            arena_forget_slab(slab_of(extent));
+        } else if (state == EXTENT_LARGE) {
+            map_clear(extent->start, 1);
+            extent->touched = extent->slices;
+            pool_give(extent);
+        }
+    }
+}
+
+void arena_discard(struct arena *arena)
+{
+    reclaim_check(arena);
+    /* pairs with arena_add_heap() */
+    struct heap *heap = load_acquire(&arena->heaps);
+    for (; heap != NULL; heap = heap->next)
+        arena_forget_heap(heap);
+    store_relaxed(&arena->loose_bytes, 0);
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
+        store_relaxed(&arena->folded[cls], 0);
+    struct extent *mapping;
+    while ((mapping = arena->pool.live) != NULL) {
+        map_set(mapping->start, 1, OWNER_GONE, mapping);
+        pool_unmap(mapping);
+    }
+    for (struct region *r = arena->pool.regions; r != NULL; r = r->next)
+        arena_forget_region(r);
 }
 
 /* -- audit -- */

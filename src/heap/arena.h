@@ -4,9 +4,10 @@
  *
  * Owns     a pool, the list of its heaps (only ever added to), and the shared
  *          heap for threads that have none: before a thread's birth is
- *          possible, after its death, and when there is no memory for a heap.
- * Used by  heap.c, thread.c, api/.
- * Never    closed: there is one arena so far, arena_main.
+ *          possible, after its death, when there is no memory for a heap, and
+ *          for all that ask for the arena by its number.
+ * Used by  arenas.c (numbers, creation, the end), heap.c, thread.c, ctl/.
+ * Never    unmapped: what was destroyed waits to be another one.
  *
  * Holds    A1  every heap of the list belongs to this arena, for ever
  *
@@ -19,6 +20,9 @@
 #include "page/page.h"
 
 struct heap;
+
+/* With the 0 at its end. */
+enum { ARENA_NAME_BYTES = 32 };
 
 struct arena {
     struct pool pool;
@@ -35,17 +39,37 @@ struct arena {
     /* under lock shared */
     struct lock lock;
     struct heap *shared;
+
+    /* arenas.h; under lock arenas, but for the atomic ones */
+    unsigned index;
+    bool manual;                /* from arenas_create() */
+    char name[ARENA_NAME_BYTES];
+    uint64_t born_ms;
+    struct arena *next;         /* of those that wait to be used again */
+    _Atomic unsigned threads;   /* that live here */
+    _Atomic int64_t muzzy_decay_ms;         /* kept for who asks */
+    _Atomic size_t oversize_threshold;      /* kept for who asks */
 };
 
 /* The arena that serves everyone; ready without a call, for allocation may
  * begin before anything of ours has run. */
 extern struct arena arena_main;
 
+static inline struct arena *arena_of_pool(struct pool *pool)
+{
+    return (struct arena *)(void *)pool;
+}
+_Static_assert(offsetof(struct arena, pool) == 0, "arena_of_pool");
+
 void arena_add_heap(struct arena *arena, struct heap *heap);
 
 /* As pool_take; when there is no memory, what heaps keep is given up for it. */
 MUST_USE struct extent *arena_take(struct arena *arena, size_t slices,
     size_t step);
+
+/* Everything in it is free, whoever holds it: nobody may be using it, or have
+ * any of it in hand. */
+void arena_discard(struct arena *arena);
 
 /* One block of a class from the shared heap; NULL: no memory. */
 MUST_USE void *arena_take_shared(struct arena *arena, unsigned cls);

@@ -4,6 +4,7 @@
  */
 #include "heap/check.h"
 
+#include "heap/arenas.h"
 #include "heap/heap.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
@@ -393,7 +394,7 @@ static enum misuse check_what_gone(const void *pointer)
     const struct map_entry entry = map_find(pointer);
     if (load_relaxed(map_owner(entry)) == OWNER_GONE)
         return MISUSE_nothing;
-    return pool_reaches(&arena_main.pool, pointer) ? MISUSE_nothing
+    return arenas_reach(pointer) ? MISUSE_nothing
         : MISUSE_foreign;
 }
 

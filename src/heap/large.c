@@ -31,21 +31,30 @@ static size_t large_run_bytes_max(void)
         : LARGE_RUN_BYTES_LIMITED;
 }
 
-/* A run from what the heap keeps, or from the pool. */
-static struct extent *large_take_run(struct heap *heap, size_t bytes,
+/* A run that the heap keeps; NULL: none. */
+static struct extent *large_take_kept(struct heap *heap, size_t bytes,
     size_t align)
 {
     const size_t slices = large_slices(bytes);
-    const size_t step = max_size(align / SLICE_BYTES, 1);
-    struct extent *extent = NULL;
-    if (heap != NULL && step == 1 && slices <= KEPT_SLICES_MAX)
-        extent = slices <= KEPT_HAND_SLICES
-            ? kept_pop_by_hand(&heap->kept, slices)
-            : kept_pop(&heap->kept, slices);
+    if (heap == NULL || align > SLICE_BYTES || slices > KEPT_SLICES_MAX)
+        return NULL;
+    struct extent *extent = slices <= KEPT_HAND_SLICES
+        ? kept_pop_by_hand(&heap->kept, slices)
+        : kept_pop(&heap->kept, slices);
     if (extent != NULL)
         extent->zero = false;
+    return extent;
+}
+
+static struct extent *large_take_run(struct heap *heap, struct arena *arena,
+    struct large_request request)
+{
+    const size_t bytes = request.size;
+    const size_t slices = large_slices(bytes);
+    struct extent *extent = large_take_kept(heap, bytes, request.align);
     if (extent == NULL)
-        extent = arena_take(&arena_main, slices, step);
+        extent = arena_take(arena, slices,
+            max_size(request.align / SLICE_BYTES, 1));
     if (extent == NULL)
         return NULL;
     map_set(extent->start, 1, OWNER_RUN, extent);
@@ -55,9 +64,10 @@ static struct extent *large_take_run(struct heap *heap, size_t bytes,
     return extent;
 }
 
-static struct extent *large_take_mapping(size_t bytes, size_t align)
+static struct extent *large_take_mapping(struct pool *pool, size_t bytes,
+    size_t align)
 {
-    struct extent *extent = pool_map(&arena_main.pool, bytes, align);
+    struct extent *extent = pool_map(pool, bytes, align);
     if (extent == NULL)
         return NULL;
     map_set(extent->start, 1, OWNER_MAPPING, extent);
@@ -74,20 +84,42 @@ static void large_clear(struct extent *extent)
         sys_clear(extent->start, extent->bytes);
 }
 
-void *large_take(struct heap *heap, struct large_request request)
+static bool large_is_run(size_t bytes, size_t align)
 {
-    const size_t bytes =
-        round_up(max_size(request.size, 1), sys_page_bytes());
-    const bool run =
-        bytes <= large_run_bytes_max() && request.align <= CHUNK_BYTES;
-    struct extent *extent = run
-        ? large_take_run(heap, bytes, request.align)
-        : large_take_mapping(bytes, request.align);
+    return bytes <= large_run_bytes_max() && align <= CHUNK_BYTES;
+}
+
+size_t large_bytes(size_t size, size_t align)
+{
+    const size_t bytes = round_up(max_size(size, 1), sys_page_bytes());
+    if (bytes > PTRDIFF_MAX)
+        return 0;
+    return large_is_run(bytes, align) ? bytes : max_size(bytes, SLICE_BYTES);
+}
+
+static void *large_take_any(struct heap *heap, struct arena *arena,
+    struct large_request request)
+{
+    request.size = round_up(max_size(request.size, 1), sys_page_bytes());
+    const bool run = large_is_run(request.size, request.align);
+    struct extent *extent = run ? large_take_run(heap, arena, request)
+        : large_take_mapping(&arena->pool, request.size, request.align);
     if (extent == NULL)
         return NULL;
     if (request.zero && !extent->zero)
         large_clear(extent);
     return extent->start;
+}
+
+void *large_take(struct heap *heap, struct large_request request)
+{
+    return large_take_any(heap, heap != NULL ? heap->arena : &arena_main,
+        request);
+}
+
+void *large_take_from(struct arena *arena, struct large_request request)
+{
+    return large_take_any(NULL, arena, request);
 }
 
 /* -- giving -- */
@@ -103,7 +135,8 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
         pool_unmap(extent);
         return;
     }
-    if (heap != NULL && extent->slices <= KEPT_SLICES_MAX
+    if (heap != NULL && &heap->arena->pool == extent->pool
+        && extent->slices <= KEPT_SLICES_MAX
         && (kept_push_hand(&heap->kept, extent)
             || kept_push(&heap->kept, extent)))
         return;
@@ -156,10 +189,19 @@ void *large_resize(struct extent *extent, size_t size)
         : large_resize_mapping(extent, bytes);
 }
 
+bool large_resize_here(struct extent *extent, size_t size)
+{
+    const size_t bytes = round_up(size, sys_page_bytes());
+    /* A mapping that grows may move. */
+    if (extent->region == NULL && bytes > extent->bytes)
+        return false;
+    return large_resize(extent, size) != NULL;
+}
+
 void *large_promote(struct heap *heap, struct extent *extent, size_t size)
 {
     struct extent *grown =
-        large_take_mapping(round_up(size, sys_page_bytes()), 1);
+        large_take_mapping(extent->pool, round_up(size, sys_page_bytes()), 1);
     if (grown == NULL)
         return NULL;
     pool_move_contents(grown, extent);

@@ -16,6 +16,7 @@
 
 #include "page/page.h"
 
+struct arena;
 struct heap;
 
 /* A run longer than this is worth a mapping of its own; where the process may
@@ -33,8 +34,13 @@ struct large_request {
     bool zero;
 };
 
-/* heap may be NULL: then nothing kept is used. NULL: no memory. */
+/* From the heap's arena; heap may be NULL: then from arena 0. NULL: no
+ * memory. */
 MUST_USE void *large_take(struct heap *heap, struct large_request request);
+
+/* From an arena, of which nothing kept is used. */
+MUST_USE void *large_take_from(struct arena *arena,
+    struct large_request request);
 
 /* Give an object back, into the caller's heap if it has one (else NULL).
  * Misuse is reported. */
@@ -45,6 +51,12 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer);
  * NULL: it must be copied, or there is no memory; nothing changed.
  */
 void *large_resize(struct extent *extent, size_t size);
+
+/* The same, but that it never moves: false then, and nothing has changed. */
+bool large_resize_here(struct extent *extent, size_t size);
+
+/* The usable bytes of a new object; 0: never available. */
+size_t large_bytes(size_t size, size_t align);
 
 /*
  * Let a live run that grows beyond LARGE_GROW_BYTES_MAX move into a mapping;

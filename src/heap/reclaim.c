@@ -4,6 +4,7 @@
  */
 #include "heap/reclaim.h"
 
+#include "heap/arenas.h"
 #include "heap/check.h"
 #include "heap/owner.h"
 #include "heap/remote.h"
@@ -44,19 +45,24 @@ static void reclaim_note_hands(struct heap *heap)
     }
 }
 
-void reclaim_on_fork(void)
+static void reclaim_note_arena(struct arena *arena)
 {
-    if (thread.own != NULL)
-        reclaim_survive(thread.own);
     /* pairs with arena_add_heap() */
-    struct heap *heap = load_acquire(&arena_main.heaps);
+    struct heap *heap = load_acquire(&arena->heaps);
     for (; heap != NULL; heap = heap->next) {
         if (reclaim_is_vanished(heap) && heap != thread.own)
             reclaim_note_hands(heap);
     }
+}
+
+void reclaim_on_fork(void)
+{
+    if (thread.own != NULL)
+        reclaim_survive(thread.own);
+    arenas_each(reclaim_note_arena);
     /* Its owner must not touch a torn heap before it is whole. */
     if (thread.own != NULL && thread.own->torn)
-        reclaim_slow(&arena_main);
+        reclaim_slow(thread.own->arena);
 }
 
 /* What was pending in an older generation and is on no list. */

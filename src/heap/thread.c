@@ -34,20 +34,38 @@ static void thread_set_tier(struct heap *heap, bool second)
     thread.self = second ? OWNER_UNBORN : (uintptr_t)heap;
 }
 
-/* The thread ends: its heap goes to whoever comes next. */
-static void thread_death(void *argument)
+/* Its heap goes to whoever comes next. */
+static void thread_leave_heap(struct heap *heap)
 {
-    struct heap *heap = argument;
     thread_enter(heap);
     thread_empty_shelves(heap);
-    thread.stage = THREAD_DEAD;
     thread.self = OWNER_UNBORN;
     thread.heap = NULL;
     thread.own = NULL;
     store_relaxed(&heap->thread, NULL);
     life_end(&heap->life);
+    add_relaxed(&heap->arena->threads, -1);
     heap_orphan(heap);
     thread_leave();
+}
+
+static void thread_death(void *unused)
+{
+    (void)unused;
+    thread.stage = THREAD_DEAD;
+    thread_leave_heap(thread.own);
+}
+
+/* Nothing is in hand, and the thread has no heap. */
+static void thread_enter_heap(struct heap *heap)
+{
+    thread.own = heap;
+    thread_set_tier(heap, load_relaxed(&thread_hardening));
+    add_relaxed(&heap->arena->threads, 1);
+    COMPILER_BARRIER();
+    store_relaxed(&heap->thread, &thread);
+    /* Without a life the heap of a thread that vanishes stays as it is. */
+    (void)!life_begin(&heap->life);
 }
 
 static COLD struct heap *thread_birth(void)
@@ -62,16 +80,25 @@ static COLD struct heap *thread_birth(void)
     if (heap == NULL)
         return NULL;
     thread.stage = THREAD_ALIVE;
-    thread.own = heap;
-    thread_set_tier(heap, load_relaxed(&thread_hardening));
-    COMPILER_BARRIER();
-    store_relaxed(&heap->thread, &thread);
-    /* Without a life the heap of a thread that vanishes stays as it is. */
-    (void)!life_begin(&heap->life);
+    thread_enter_heap(heap);
     /* This may allocate, so it comes last. Without the call the heap stays
      * with a dead thread, until arena_reap() finds it. */
-    (void)!sys_on_thread_exit(thread_death, heap);
+    (void)!sys_on_thread_exit(thread_death, &thread);
     return heap;
+}
+
+bool thread_move(struct arena *arena)
+{
+    struct heap *old = thread_heap();
+    if (old == NULL || old->arena == arena)
+        return old != NULL;
+    reclaim_check(arena);
+    struct heap *heap = heap_adopt(arena);
+    if (heap == NULL)
+        return false;
+    thread_leave_heap(old);
+    thread_enter_heap(heap);
+    return true;
 }
 
 struct heap *thread_heap(void)

@@ -75,6 +75,9 @@ static ALWAYS_INLINE void thread_leave(void)
 /* The calling thread's heap, born now if need be; NULL: it has none. */
 struct heap *thread_heap(void);
 
+/* The calling thread lives in this arena from now on; false: no memory. */
+MUST_USE bool thread_move(struct arena *arena);
+
 /* Blocks in hand back to their slabs; then heap_tidy() and chill_all(). */
 void thread_flush(void);
 

@@ -50,7 +50,10 @@ struct extent {
 
     /* whoever holds the chain it is on */
     struct extent *next;
-    uint64_t stamp_ms;          /* CACHED: since when */
+    union {
+        uint64_t stamp_ms;      /* CACHED: since when */
+        struct extent *prev;    /* OWN */
+    };
 };
 _Static_assert(sizeof(struct extent) == 256, "four cache lines");
 

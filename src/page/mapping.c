@@ -58,10 +58,10 @@ uint64_t mapping_oldest_ms(const struct pool *pool)
     return stamp_ms;
 }
 
-size_t mapping_cached_bytes(const struct pool *pool)
+size_t mapping_bytes(const struct extent *first)
 {
     size_t bytes = 0;
-    for (const struct extent *at = pool->cached; at; at = at->next)
+    for (const struct extent *at = first; at != NULL; at = at->next)
         bytes += at->bytes;
     return bytes;
 }
@@ -123,6 +123,46 @@ static bool mapping_cut(struct extent *extent, size_t bytes)
     return true;
 }
 
+/* -- those handed out -- */
+
+/* In no prefix does the list lead to one that is not live; what only leads
+ * back is computed anew by mapping_repair(). */
+static void mapping_enlist(struct pool *pool, struct extent *extent)
+{
+    extent->next = pool->live;
+    extent->prev = NULL;
+    COMPILER_BARRIER();
+    pool->live = extent;
+    if (extent->next != NULL)
+        extent->next->prev = extent;
+}
+
+static void mapping_delist(struct pool *pool, struct extent *extent)
+{
+    *(extent->prev ? &extent->prev->next : &pool->live) = extent->next;
+    COMPILER_BARRIER();
+    if (extent->next != NULL)
+        extent->next->prev = extent->prev;
+}
+
+void mapping_repair(struct pool *pool)
+{
+    struct extent *before = NULL;
+    for (struct extent *at = pool->live; at != NULL; at = at->next) {
+        at->prev = before;
+        before = at;
+    }
+}
+
+void mapping_audit(const struct pool *pool)
+{
+    const struct extent *before = NULL;
+    for (const struct extent *at = pool->live; at != NULL; at = at->next) {
+        CHECK(at->prev == before);                          /* P6 */
+        before = at;
+    }
+}
+
 /* -- the pool's face -- */
 
 static struct extent *mapping_take_cached(struct pool *pool, size_t bytes,
@@ -138,6 +178,7 @@ static struct extent *mapping_take_cached(struct pool *pool, size_t bytes,
         pool->taken_bytes += extent->bytes;
         pool->mapped_bytes += extent->bytes;
         extent->zero = false;
+        mapping_enlist(pool, extent);
         decay_note_useful(&pool->decay, now_ms);
         decay_advance(&pool->decay, pool->taken_bytes, now_ms);
     }
@@ -195,6 +236,7 @@ struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
         const uint64_t now_ms = sys_now_ms();
         extent->bytes = bytes;
         extent->zero = true;
+        mapping_enlist(pool, extent);
         pool->taken_bytes += bytes;
         pool->mapped_bytes += bytes;
         decay_advance(&pool->decay, pool->taken_bytes, now_ms);
@@ -204,13 +246,10 @@ struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
     return extent;
 }
 
-/* mapped_bytes is the only sum that nothing can be asked for again: what a
- * vanished thread did not finish counting stays so, and may be less. */
 static void mapping_uncount(struct pool *pool, size_t bytes)
 {
-    const size_t counted = min_size(bytes, pool->mapped_bytes);
-    pool->mapped_bytes -= counted;
-    pool->taken_bytes -= counted;
+    pool->mapped_bytes -= bytes;
+    pool->taken_bytes -= bytes;
 }
 
 void pool_unmap(struct extent *extent)
@@ -218,6 +257,7 @@ void pool_unmap(struct extent *extent)
     struct pool *pool = extent->pool;
     pool_lock(pool);
     const uint64_t now_ms = sys_now_ms();
+    mapping_delist(pool, extent);
     store_relaxed(&extent->state, EXTENT_CACHED);
     extent->stamp_ms = now_ms;
     extent->next = pool->cached;

@@ -32,7 +32,13 @@ void mapping_drop_all(struct pool *pool);
 /* Since when the oldest is unused; UINT64_MAX if there is none. */
 uint64_t mapping_oldest_ms(const struct pool *pool);
 
-size_t mapping_cached_bytes(const struct pool *pool);
+/* Of all on a list. */
+size_t mapping_bytes(const struct extent *first);
+
+/* After a thread vanished. */
+void mapping_repair(struct pool *pool);
+
+void mapping_audit(const struct pool *pool);
 
 /* pool.c: do what time and the limit ask for; the lock is held. */
 void pool_settle(struct pool *pool, uint64_t now_ms);

@@ -33,6 +33,7 @@ void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms)
 
 /* What follows from the regions and the cached mappings. */
 struct pool_sums {
+    size_t mapped_bytes;
     size_t taken_bytes;
     size_t dirty_bytes;
     size_t reserved_bytes;
@@ -40,8 +41,10 @@ struct pool_sums {
 
 static struct pool_sums pool_sum(const struct pool *pool)
 {
-    struct pool_sums sums = { .taken_bytes = pool->mapped_bytes,
-        .dirty_bytes = mapping_cached_bytes(pool) };
+    const size_t mapped_bytes = mapping_bytes(pool->live);
+    struct pool_sums sums = { .mapped_bytes = mapped_bytes,
+        .taken_bytes = mapped_bytes,
+        .dirty_bytes = mapping_bytes(pool->cached) };
     for (const struct region *r = pool->regions; r; r = r->next) {
         const size_t bytes = r->slices * SLICE_BYTES;
         sums.taken_bytes +=
@@ -59,10 +62,12 @@ static COLD void pool_repair(struct pool *pool)
     for (struct region *r = pool->regions; r != NULL; r = r->next)
         region_repair(r);
     const struct pool_sums sums = pool_sum(pool);
+    pool->mapped_bytes = sums.mapped_bytes;
     pool->taken_bytes = sums.taken_bytes;
     pool->dirty_bytes = sums.dirty_bytes;
     pool->reserved_bytes = sums.reserved_bytes;
     decay_repair(&pool->decay);
+    mapping_repair(pool);
     listing_repair(pool);
     lock_mend(&pool->lock);
 }
@@ -311,6 +316,14 @@ void pool_release_free_regions(struct pool *pool)
     lock_give(&pool->lock);
 }
 
+void pool_empty(struct pool *pool)
+{
+    pool_lock(pool);
+    mapping_drop_all(pool);
+    lock_give(&pool->lock);
+    pool_release_free_regions(pool);
+}
+
 struct pool_place {
     struct region *region;
     size_t slice;
@@ -515,8 +528,10 @@ void pool_audit(struct pool *pool)
     CHECK(sums.dirty_bytes == pool->dirty_bytes);           /* P1 */
     CHECK(sums.taken_bytes == pool->taken_bytes);           /* P2 */
     CHECK(sums.reserved_bytes == pool->reserved_bytes);     /* P5 */
+    CHECK(sums.mapped_bytes == pool->mapped_bytes);         /* P6 */
     for (uint8_t list = 0; list < CHUNK_LISTS; list++)
         pool_audit_queue(pool, list);
     decay_audit(&pool->decay);
+    mapping_audit(pool);                                    /* P6 */
     lock_give(&pool->lock);
 }

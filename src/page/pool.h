@@ -11,8 +11,8 @@
  *          making room in it: owners are the heap layer's business.
  *
  * A thread may vanish in fork while it holds the lock. The truth is then in
- * the list of regions, in each region (region.h), in the cached mappings and in
- * mapped_bytes; from it the next one who takes the lock computes the rest.
+ * the list of regions, in each region (region.h), and in the lists of mappings;
+ * from it the next one who takes the lock computes the rest.
  * leased_bytes is the heap layer's to correct.
  *
  * Holds, and pool_audit() asserts:
@@ -21,6 +21,8 @@
  *   P3  the queues hold exactly the chunks whose list says so, by age
  *   P4  every region passes region_audit()
  *   P5  reserved_bytes == the bytes of all regions
+ *   P6  mapped_bytes == the bytes of all live mappings, each of which knows the
+ *       one before it
  *
  * Tests    test/unit/page/pool_test.c  test/unit/page/pool_life_test.c
  *          test/unit/page/repair_test.c  test/unit/page/prefix_test.c
@@ -40,6 +42,7 @@ struct pool {
     struct region *regions;
     size_t region_bytes_next;   /* how much to reserve next time */
     struct chunk_queue queues[CHUNK_LISTS];
+    struct extent *live;        /* own mappings handed out */
     struct extent *cached;      /* freed mappings, the latest first */
     struct extent *records;     /* spare records for mappings */
     size_t taken_bytes;
@@ -114,6 +117,9 @@ void pool_purge(struct pool *pool);
 
 /* Regions of which nothing is used go back, addresses and all. */
 void pool_release_free_regions(struct pool *pool);
+
+/* The same, and freed mappings: nothing is handed out any more. */
+void pool_empty(struct pool *pool);
 
 /* How much ever went back to the system. */
 uint64_t pool_purged_bytes(struct pool *pool);

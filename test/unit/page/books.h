@@ -139,7 +139,7 @@ static inline void check_mappings(void)
 {
     for (const struct extent *at = pool.cached; at; at = at->next)
         EXPECT(unit_is_mapped(at->start, at->bytes));
-    const size_t cached = mapping_cached_bytes(&pool);
+    const size_t cached = mapping_bytes(pool.cached);
     struct extent *mapping[4];
     for (size_t i = 0; i < 4; i++) {
         mapping[i] = pool_map(&pool, 4 * SLICE_BYTES, 1);
@@ -149,7 +149,7 @@ static inline void check_mappings(void)
         EXPECT(!mapping[i]->zero || *(uint64_t *)(void *)last == 0);
         memset(mapping[i]->start, 1, mapping[i]->bytes);
     }
-    EXPECT(mapping_cached_bytes(&pool) <= cached);
+    EXPECT(mapping_bytes(pool.cached) <= cached);
     for (size_t i = 0; i < 4; i++) {
         if (mapping[i] != NULL)
             pool_unmap(mapping[i]);

@@ -36,7 +36,7 @@ static void check(size_t mapped, size_t cached)
     assert_int_equal(pool.mapped_bytes, mapped);
     assert_int_equal(pool.taken_bytes, mapped);             /* P2 */
     assert_int_equal(pool.dirty_bytes, cached);             /* P1 */
-    assert_int_equal(mapping_cached_bytes(&pool), cached);
+    assert_int_equal(mapping_bytes(pool.cached), cached);
     uint64_t before_ms = UINT64_MAX;
     for (const struct extent *at = pool.cached; at; at = at->next) {
         assert_true(at->stamp_ms <= before_ms);             /* O1 */

@@ -134,7 +134,7 @@ static void noise_in_what_follows_is_repaired(void **state)
         pool_audit(&pool);
         struct truth before[REGIONS];
         const size_t mapped = pool.mapped_bytes;
-        const size_t cached = mapping_cached_bytes(&pool);
+        const size_t cached = mapping_bytes(pool.cached);
         const size_t taken = pool.taken_bytes, dirty = pool.dirty_bytes;
         size_t count = 0;
         for (const struct region *r = pool.regions; r; r = r->next)
@@ -151,7 +151,7 @@ static void noise_in_what_follows_is_repaired(void **state)
             assert_memory_equal(&after, &before[n], sizeof after);
         }
         assert_int_equal(pool.mapped_bytes, mapped);
-        assert_int_equal(mapping_cached_bytes(&pool), cached);
+        assert_int_equal(mapping_bytes(pool.cached), cached);
         assert_int_equal(pool.taken_bytes, taken);          /* P2 */
         assert_int_equal(pool.dirty_bytes, dirty);          /* P1 */
     }
