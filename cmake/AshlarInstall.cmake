@@ -11,9 +11,16 @@ set(ASHLAR_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/Ashlar)
 install(TARGETS ashlar EXPORT AshlarTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${ASHLAR_STATIC} DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ashlar
+install(DIRECTORY
+    ${PROJECT_SOURCE_DIR}/include/ashlar ${PROJECT_SOURCE_DIR}/include/jemalloc
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
+# Not beside libashlar.so: there ldconfig would find it, and every program of
+# the machine that is linked to jemalloc would run on it from then on.
+set(ASHLAR_JEMALLOC_DIR ${CMAKE_INSTALL_LIBDIR}/jemalloc)
+if(TARGET ashlar_jemalloc)
+    install(TARGETS ashlar_jemalloc LIBRARY DESTINATION ${ASHLAR_JEMALLOC_DIR})
+endif()
 if(TARGET ashlar_tool)
     install(TARGETS ashlar_tool DESTINATION ${CMAKE_INSTALL_BINDIR})
     install(TARGETS ashlar_recorder DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -38,24 +45,51 @@ install(FILES
     ${PROJECT_BINARY_DIR}/generated/AshlarConfigVersion.cmake
     DESTINATION ${ASHLAR_PACKAGE_DIR})
 
-# -- pkg-config ashlar --
+# -- pkg-config ashlar and jemalloc, jemalloc-config --
 
-# The way from the .pc file back to the prefix; an absolute libdir is elsewhere.
-if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
-    set(ASHLAR_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
-else()
-    file(RELATIVE_PATH up /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p)
-    set(ASHLAR_PC_PREFIX "\${pcfiledir}/${up}")
-    string(REGEX REPLACE "/$" "" ASHLAR_PC_PREFIX "${ASHLAR_PC_PREFIX}")
-endif()
-foreach(directory LIBDIR INCLUDEDIR)
-    set(ASHLAR_PC_${directory} ${CMAKE_INSTALL_${directory}})
-    if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_${directory}})
-        set(ASHLAR_PC_${directory} "\${prefix}/${CMAKE_INSTALL_${directory}}")
+# The way from a file in a folder back to the prefix; an absolute libdir is
+# elsewhere.
+function(ashlar_way_up result start folder)
+    if(IS_ABSOLUTE ${folder})
+        set(${result} ${CMAKE_INSTALL_PREFIX} PARENT_SCOPE)
+        return()
     endif()
+    file(RELATIVE_PATH up /p/${folder} /p)
+    string(REGEX REPLACE "/$" "" up "${start}/${up}")
+    set(${result} ${up} PARENT_SCOPE)
+endfunction()
+
+# A folder below ${prefix}, or an absolute one.
+function(ashlar_below_prefix result folder)
+    if(NOT IS_ABSOLUTE ${folder})
+        set(folder "\${prefix}/${folder}")
+    endif()
+    set(${result} ${folder} PARENT_SCOPE)
+endfunction()
+
+set(ASHLAR_PC_CFLAGS "")
+if(ASHLAR_PREFIX)
+    set(ASHLAR_PC_CFLAGS " -DASHLAR_PREFIX=${ASHLAR_PREFIX}")
+endif()
+ashlar_way_up(ASHLAR_PC_PREFIX "\${pcfiledir}"
+    ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+ashlar_way_up(ASHLAR_BIN_PREFIX "\$here" ${CMAKE_INSTALL_BINDIR})
+ashlar_below_prefix(ASHLAR_PC_LIBDIR ${CMAKE_INSTALL_LIBDIR})
+ashlar_below_prefix(ASHLAR_PC_INCLUDEDIR ${CMAKE_INSTALL_INCLUDEDIR})
+ashlar_below_prefix(ASHLAR_PC_JEMALLOC ${ASHLAR_JEMALLOC_DIR})
+set(ASHLAR_PC_FILES ashlar)
+if(TARGET ashlar_jemalloc)
+    list(APPEND ASHLAR_PC_FILES jemalloc)
+    configure_file(
+        ${PROJECT_SOURCE_DIR}/cmake/jemalloc-config.in
+        ${PROJECT_BINARY_DIR}/generated/jemalloc-config @ONLY)
+    install(PROGRAMS ${PROJECT_BINARY_DIR}/generated/jemalloc-config
+        DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+foreach(name IN LISTS ASHLAR_PC_FILES)
+    configure_file(
+        ${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in
+        ${PROJECT_BINARY_DIR}/generated/${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/generated/${name}.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
-configure_file(
-    ${PROJECT_SOURCE_DIR}/cmake/ashlar.pc.in
-    ${PROJECT_BINARY_DIR}/generated/ashlar.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/generated/ashlar.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# AshlarLibrary.cmake - the shared library, the static one, the tool.
+# AshlarLibrary.cmake - the shared libraries, the static one, the tool.
 #
 # A release build compiles the library as one file, so that the compiler may
 # inline across modules without -flto, whose objects would tie the static
@@ -42,29 +42,47 @@ target_compile_definitions(ashlar_objects PRIVATE
     ${ASHLAR_DEFINITIONS}
     ASHLAR_DEBUG=$<BOOL:${ASHLAR_DEBUG}>
     ASHLAR_CHECKS=$<BOOL:${ASHLAR_CHECKS}>
-    $<$<BOOL:${ASHLAR_PREFIX}>:ASHLAR_PREFIX=${ASHLAR_PREFIX}>)
+    $<$<BOOL:${ASHLAR_PREFIX}>:ASHLAR_PREFIX=${ASHLAR_PREFIX}>
+    ASHLAR_MALLOC_CONF="${ASHLAR_MALLOC_CONF}")
 target_include_directories(ashlar_objects PRIVATE
     ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 
-# -- the shared library --
-
-add_library(ashlar SHARED $<TARGET_OBJECTS:ashlar_objects>)
-add_library(Ashlar::ashlar ALIAS ashlar)
-set_target_properties(ashlar PROPERTIES
-    LINKER_LANGUAGE C
-    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}
-    VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR})
-target_include_directories(ashlar INTERFACE
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
-    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-
+# -- the shared libraries --
+#
 # now and relro: after start-up no pointer of ours can be overwritten, and no
 # malloc waits for the loader. nodelete: threads keep pointers into the library
 # until they end, so dlclose must not unmap it.
-target_link_options(ashlar PRIVATE
-    -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--no-undefined
-    -Wl,--as-needed)
+
+function(add_ashlar_library name)
+    add_library(${name} SHARED $<TARGET_OBJECTS:ashlar_objects>)
+    set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C ${ARGN})
+    target_include_directories(${name} INTERFACE
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    if(ASHLAR_PREFIX)
+        target_compile_definitions(${name} INTERFACE
+            ASHLAR_PREFIX=${ASHLAR_PREFIX})
+    endif()
+    target_link_options(${name} PRIVATE
+        -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--no-undefined
+        -Wl,--as-needed)
+endfunction()
+
+add_ashlar_library(ashlar
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR})
+add_library(Ashlar::ashlar ALIAS ashlar)
+
+# The same objects as jemalloc's library, in a folder of its own: it serves the
+# programs whose library path leads there, and nobody by accident.
+if(NOT ASHLAR_PREFIX)
+    add_ashlar_library(ashlar_jemalloc
+        OUTPUT_NAME jemalloc
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/jemalloc
+        VERSION 2
+        SOVERSION 2)
+endif()
 
 # -- the static library --
 #

@@ -93,4 +93,22 @@ must(${CC} -Wall -Werror -static ${consumer}/consumer.c
 must_run(${scratch}/by_pkg_config_static)
 must_hold_one_malloc(${scratch}/by_pkg_config_static)
 
+# -- jemalloc's interface: a C++ program, and jemalloc-config --
+
+find_program(CXX NAMES g++ clang++ REQUIRED)
+must(${PKG_CONFIG} --cflags --libs jemalloc)
+string(STRIP "${output}" flags)
+separate_arguments(flags UNIX_COMMAND "${flags}")
+must(${CXX} -std=c++17 -Wall -Wold-style-cast -Werror -Wno-address
+    ${consumer}/redeclared.cpp -o redeclared ${flags})
+must_run(${scratch}/redeclared LD_LIBRARY_PATH=${libdir}/jemalloc)
+
+must(${prefix}/bin/jemalloc-config --libdir --revision --version)
+if(NOT output MATCHES "^([^\n]*)\n2\n5\\.[0-9]+\\.[0-9]+-")
+    message(FATAL_ERROR "jemalloc-config says ${output}")
+endif()
+if(NOT EXISTS ${CMAKE_MATCH_1}/libjemalloc.so.2)
+    message(FATAL_ERROR "jemalloc-config: no library in ${CMAKE_MATCH_1}")
+endif()
+
 file(REMOVE_RECURSE ${scratch})

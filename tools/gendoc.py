@@ -137,33 +137,130 @@ def kinds_of(table):
     return kinds
 
 
+# What opt.NAME is read as, by the name that src/table/option.h has for it.
+OPTION_TYPES = {
+    "OPTION_BOOL": "bool", "OPTION_UNSIGNED": "unsigned",
+    "OPTION_SIZE": "size_t", "OPTION_SSIZE": "ssize_t",
+    "OPTION_U32": "uint32_t", "OPTION_I64": "int64_t",
+    "OPTION_U64": "uint64_t", "OPTION_STRING": "const char *",
+}
+
+# Limits as a reader knows them.
+LIMITS = {
+    "SIZE_MAX": "2^64-1", "UINT64_MAX": "2^64-1", "INT64_MAX": "2^63-1",
+    "UINT_MAX": "2^32-1", "UINT32_MAX": "2^32-1",
+    "0x7000000000000000": "7 EiB",
+}
+
+
+def option_types():
+    """{kind: the C type of opt.NAME}, from the list in option.h."""
+    path = f"{TABLES}/option.h"
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        found = re.findall(r"^ +KIND\((\w+), .*, (\w+)\)", file.read(),
+                           re.MULTILINE)
+    if not found:
+        raise TableError(f"{path}:1: there is no list KIND(kind, field, type)")
+    return {kind: OPTION_TYPES[name] for kind, name in found}
+
+
+def ratio_of(units):
+    """Units of 1/65536 as a decimal fraction."""
+    return f"{int(units) / 65536:.5f}".rstrip("0").rstrip(".")
+
+
 def default_of(kind, init):
     """A default as a user writes it; MISUSE_ABORT is written abort."""
+    if kind == "RATIO":
+        return ratio_of(init)
+    if kind == "ARENAS":
+        return "default"
     return init.removeprefix(kind + "_").lower()
 
 
-def option_rows(table):
-    kinds = kinds_of(table)
-    for kind, name, init, low, high, about in table.rows:
-        if kind not in kinds:
-            raise TableError(f"{TABLES}/option.def:1: the head does not say "
-                             f"what the kind {kind} is")
-        values = kinds[kind]
-        if "number" in values:
-            values += f" ({low} to {high})"
-        yield [f"`{name}`", values, f"`{default_of(kind, init)}`", about]
+def values_of(row, kinds):
+    """What may be written, and what happens beyond the limits."""
+    kind, _, _, low, high, beyond, _, _ = row
+    said = kinds[kind]
+    if kind == "RATIO":
+        top = "65535.99998" if high == "UINT32_MAX" else ratio_of(high)
+        return f"{said}, 0 to {top}" + (", or -1" if low == "-1" else "")
+    if kind == "TEXT":
+        return f"{said} of at most {high} bytes; the rest is cut off"
+    if "number" not in said or (kind == "LIST" and beyond == "CLIP"):
+        return said
+    limits = f"{LIMITS.get(low, low)} to {LIMITS.get(high, high)}"
+    then = "clipped" if beyond == "CLIP" else "else an error"
+    return f"{said}, {limits}, {then}"
+
+
+def option_rows(table, wanted=("IN_FORCE", "ACCEPTED", "NOT_BUILT")):
+    kinds, types = kinds_of(table), option_types()
+    for row in table.rows:
+        kind, name, init, _, _, _, status, about = row
+        if kind not in kinds or kind not in types:
+            raise TableError(f"{TABLES}/option.def:1: the head, or option.h, "
+                             f"does not say what the kind {kind} is")
+        if status in wanted:
+            yield [f"`{name}`", f"`{types[kind]}`", values_of(row, kinds),
+                   f"`{default_of(kind, init)}`" if init else "", about]
+
+
+OPTION_USAGE = [
+    "## How settings are written",
+    "`key:value[,key:value]...`, without white space or suffixes. A key is "
+    "letters, digits and `_`; a value goes to the next comma. Numbers are "
+    "decimal, `0x` hexadecimal or `0` octal; a negative one where none may be "
+    "stands for 2^64 less its amount, as in jemalloc. Words are written in "
+    "full. A list is `lo-hi:number|lo-hi:number`, of sizes.",
+    "The texts are read in this order, when the library is loaded; a later "
+    "setting replaces an earlier one:",
+    "1. what the library was built with (`cmake -DASHLAR_MALLOC_CONF=...`);\n"
+    "2. the variable `const char *malloc_conf`, if the program defines it;\n"
+    "3. the target of the symbolic link `/etc/malloc.conf`;\n"
+    "4. the environment variable `MALLOC_CONF`, but not in a process with "
+    "more\n   rights than its caller (set-user-id); `ashlar run --conf "
+    "key:value` adds to\n   it;\n"
+    "5. the variable `const char *malloc_conf_2_conf_harder`.",
+    "In a build with the prefix `je_` they are `je_malloc_conf`, "
+    "`/etc/je_malloc.conf`, `JE_MALLOC_CONF` and "
+    "`je_malloc_conf_2_conf_harder`. Memory that is taken before the library "
+    "is loaded in full, by other libraries' start, is taken with the "
+    "defaults. mallctl shows the texts as `opt.malloc_conf.*`, to 4095 bytes.",
+    "## What is said",
+    "Lines that begin with `<jemalloc>: ` are those of jemalloc 5.3.1, word "
+    "for word. They go to `malloc_message`, or to stderr if that is NULL. An "
+    "unknown key is named, and in a second line, which begins with "
+    "`<ashlar>: `, the nearest that there is; so is a value that is not of "
+    "its kind or out of its range. Either is left out, and the rest is taken. "
+    "A text that is malformed loses its rest, and is complained of twice. "
+    "`confirm_conf:true` shows every text and every setting that is taken. "
+    "`abort_conf:true` ends the process at the end of a text if anything was "
+    "wrong, unless it was an unknown key that begins with `experimental_`.",
+]
 
 
 def options_page():
-    table = read_table("option", "OPTION", 6)
-    usage = paragraph(
-        "The library reads the environment variable MALLOC_CONF when it is "
-        "loaded: `key:value`, several separated by commas. `ashlar run --conf "
-        "key:value` adds to it. A key that is not here, and a value that is "
-        "not of its kind or out of its range, is named on stderr and "
-        "otherwise left out.")
-    return page("Options", table, "option", usage, markdown_table(
-        ["key", "values", "default", "what it does"], option_rows(table)))
+    table = read_table("option", "OPTION", 8)
+    names = ["key", "type", "values", "default", "what it does"]
+    intro = paragraph(
+        "`type` is what mallctl reads `opt.KEY` as. Keys of jemalloc 5.3.0 to "
+        "5.4.0 are all here: those of the first table do what they say, those "
+        "of the second are accepted, as what jemalloc does with them has no "
+        "counterpart here: they are checked, kept, and read again as "
+        "`opt.KEY`; those of the third are of parts that are not built, "
+        "and mallctl answers ENOENT. Where a default differs from jemalloc's, it is what "
+        "Ashlar does.")
+    return page(
+        "Options", table, "option", intro,
+        "## In force",
+        markdown_table(names, option_rows(table, ["IN_FORCE"])),
+        "## Accepted",
+        markdown_table(names, option_rows(table, ["ACCEPTED"])),
+        "## Accepted, and not read by mallctl",
+        markdown_table(names, option_rows(table, ["NOT_BUILT"])),
+        *[text if text[:2] in ("##", "1.") else paragraph(text)
+          for text in OPTION_USAGE])
 
 
 def sizes_page():
@@ -185,12 +282,12 @@ def misuse_page():
     if not form:
         raise TableError(f'{TABLES}/misuse.def:1: say above the rows how a '
                          'message is put together: message: "..."')
-    options = read_table("option", "OPTION", 6)
+    options = read_table("option", "OPTION", 8)
     then = paragraph("".join(
         f"What follows is the option {name} ({values}; default {default}): "
         "`abort` writes the line and ends the process, `warn` writes it and "
         "returns, `ignore` returns in silence."
-        for name, values, default, _ in option_rows(options)
+        for name, _, values, default, _ in option_rows(options)
         if name == "`on_misuse`"))
     said = paragraph(
         f"A report is one line, written to stderr at once: `{form.group(1)}`. "
@@ -224,11 +321,141 @@ def locks_page():
                 markdown_table(["order", "lock", "guards"], rows), checked)
 
 
+# -- the names of mallctl --
+
+# rows of one name each: (name, read, written, access, status, about)
+CtlFamily = namedtuple("CtlFamily", "head parameters body about")
+
+
+def arguments_of(inside):
+    """What stands between commas, but for those within brackets or quotes."""
+    found = re.findall(r'(?:"(?:\\.|[^"\\])*"|\([^()]*(?:\([^()]*\)[^()]*)*\)'
+                       r"|[^,()\"])+", inside)
+    return [" ".join(argument.split()) for argument in found]
+
+
+def calls_of(text):
+    """(macro, arguments) of each row; rows end with `)` and a new line."""
+    for match in re.finditer(r"^(\w+)\((.*?)\)$", text,
+                             re.MULTILINE | re.DOTALL):
+        yield match.group(1), arguments_of(match.group(2))
+
+
+def ctl_families(text):
+    """The macros at the head of ctl.def, each with the comment above it."""
+    families = {}
+    for match in re.finditer(
+            r"^/\* ([^\n]*) \*/\n#define (\w+)\(([^)]*)\) *\\?\n?"
+            r"((?:.*\\\n)*.*\n)", text, re.MULTILINE):
+        about, head, parameters, body = match.groups()
+        lines = [line.strip() for line in body.replace("\\\n", "\n").split("\n")]
+        joined = re.sub(r",\n", ", ", "\n".join(filter(None, lines)))
+        families[head] = CtlFamily(head, arguments_of(parameters), joined,
+                                   about)
+    return families
+
+
+def quoted(literals):
+    """What C makes of string literals side by side."""
+    return "".join(re.findall(r'"([^"]*)"', literals))
+
+
+def ctl_expand(families, macro, arguments):
+    """The CTL rows that a row stands for."""
+    if macro == "CTL":
+        name, read, written, access, _, _, status, about = arguments
+        yield quoted(name), read, written, access, status, quoted(about)
+        return
+    family = families[macro]
+    given = dict(zip(family.parameters, arguments))
+    body = re.sub(r"\b(%s)\b(?=[^\"]*(?:\"[^\"]*\"[^\"]*)*$)"
+                  % "|".join(given), lambda m: given[m.group()], family.body,
+                  flags=re.MULTILINE)
+    for inner, inside in calls_of(body):
+        yield from ctl_expand(families, inner, inside)
+
+
+def ctl_type(read, written):
+    if "void" in (read, written):
+        return next((f"`{t}`" for t in (read, written) if t != "void"), "")
+    return f"`{read}`" if read == written else f"`{read}` / `{written}`"
+
+
+def ctl_cells(row):
+    name, read, written, access, status, about = row
+    return [f"`{name}`", ctl_type(read, written), f"`{access}`", status, about]
+
+
+CTL_COLUMNS = ["name", "type", "access", "status", "meaning"]
+
+
+def ctl_heading(family):
+    return re.split("[:,.]", family.about)[0]
+
+
+def ctl_section(families, rows):
+    cells = []
+    for macro, arguments in rows:
+        expanded = list(ctl_expand(families, macro, arguments))
+        if len(expanded) == 1:
+            cells.append(ctl_cells(expanded[0]))
+            continue
+        path = arguments[0].strip('"')
+        heading = ctl_heading(families[macro])
+        slug = heading.lower().replace(" ", "-")
+        states = "/".join(sorted({row[4] for row in expanded}))
+        said = quoted(arguments[-1]) if len(arguments) > 2 else ""
+        cells.append([f"`{path}.*`", "", "`r-`", states,
+                      f"[{heading.lower()}](#{slug})"
+                      + (f"; {said}" if said else "")])
+    return markdown_table(CTL_COLUMNS, cells)
+
+
+def ctl_family_section(families, macro):
+    family = families[macro]
+    rows = ctl_expand(families, macro, ['""'] + family.parameters[1:])
+    cells = [[f"`{name}`", f"`{read}`", about.lstrip(": ")]
+             for name, read, _, _, _, about in rows]
+    return f"## {ctl_heading(family)}\n\n" + markdown_table(
+        ["name", "type", "meaning"], cells)
+
+
+def ctl_page():
+    path = f"{TABLES}/ctl.def"
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        text = file.read()
+    paragraphs = head_of(path, text)
+    table = Table(" ".join(paragraphs[0].split(" - ", 1)[1].split())
+                  .rstrip("."), notes_of(paragraphs), "", [])
+    families = ctl_families(text)
+    parts, many = [], {}
+    pieces = re.split(r"^/\* -- (.*?) -- \*/$", text, flags=re.MULTILINE)
+    for title, piece in zip(pieces[1::2], pieces[2::2]):
+        rows = [(macro, arguments) for macro, arguments in calls_of(piece)
+                if macro != "INDEX"]
+        parts += [f"## {sentence(title)[:-1]}", ctl_section(families, rows)]
+        many.update((macro, None) for macro, arguments in rows
+                    if len(list(ctl_expand(families, macro, arguments))) > 1)
+    parts += [ctl_family_section(families, macro) for macro in many]
+    words = "\n".join(
+        textwrap.fill(f"- `{said.strip().partition(':')[0]}`: "
+                      f"{said.strip().partition(':')[2].strip()}", COLUMNS,
+                      subsequent_indent="  ")
+        for said in table.notes["status"].split(";"))
+    options = paragraph(
+        "`opt.NAME` is there for every row of [OPTIONS.md](OPTIONS.md), read "
+        "only, as it was at the start. `mallctl(\"ctl.list\")` has all names "
+        "as text. An index `<i>` is written as a number. Access is `r-`: read "
+        "only; `rw`; `-w`: written only; `--`: an action.")
+    return page("mallctl", table, "ctl", options, words, *parts)
+
+
 PAGES = {
     "docs/OPTIONS.md": options_page,
     "docs/SIZES.md": sizes_page,
     "docs/MISUSE.md": misuse_page,
     "docs/LOCKS.md": locks_page,
+    "docs/CTL.md": ctl_page,
 }
 
 

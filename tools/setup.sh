@@ -21,7 +21,9 @@ packages_of() {
     check)
         # compilers, checkers and unit tests
         echo g++ clang libclang-rt-14-dev libcmocka-dev pkg-config spin python3
-        echo valgrind strace procps util-linux
+        echo valgrind strace procps util-linux libjemalloc2
+        # what jemalloc's contract is compared with
+        echo libjemalloc2
         # the real programs whose output is compared
         echo bash bc bison bzip2 coreutils diffutils findutils flex gawk git
         echo grep gzip jq libpython3.11-testsuite lua5.4 m4 mawk memcached

@@ -56,7 +56,8 @@ void *ASHLAR_NAME(calloc)(size_t count, size_t size) ASHLAR_NOTHROW;
 /*
  * The block with size bytes, moved or not; the contents up to the smaller
  * size stay. pointer NULL: as malloc. size 0: frees, returns NULL, errno as
- * it was. NULL otherwise: no memory, the old block is untouched.
+ * it was, unless option zero_realloc says otherwise. NULL otherwise: no memory,
+ * the old block is untouched.
  * [ISO C 7.24.3.7; size 0 as glibc and jemalloc do]
  */
 void *ASHLAR_NAME(realloc)(void *pointer, size_t size) ASHLAR_NOTHROW;
@@ -109,9 +110,9 @@ size_t ASHLAR_NAME(malloc_usable_size)(void *pointer) ASHLAR_NOTHROW;
 int ASHLAR_NAME(malloc_trim)(size_t pad) ASHLAR_NOTHROW;
 
 /*
- * Called, if not NULL, with each line that reports a misuse, before the process
- * ends; cbopaque is NULL. It must not allocate. The line goes to stderr all the
- * same. NULL at start. [jemalloc, where it replaces stderr]
+ * Called, if not NULL, with each message of the library in place of stderr;
+ * what reports a misuse goes to stderr all the same. cbopaque is NULL. It must
+ * not allocate. NULL at start. [jemalloc]
  */
 extern void (*ASHLAR_NAME(malloc_message))(void *cbopaque, const char *s);
 

@@ -4,7 +4,7 @@
  *
  * Owns     the names under which the library is seen: API(name) is the public
  *          name, with the prefix of a prefix build.
- * Used by  malloc.c, new.c, start.c, report.c.
+ * Used by  all files of api/.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -13,6 +13,7 @@
 #include "util/compiler.h"
 
 #include <ashlar/ashlar.h>
+#include <jemalloc/jemalloc.h>
 
 #define API(name) ASHLAR_NAME(name)
 
@@ -21,15 +22,27 @@
  * public names may be another library's, where ours was loaded after it.
  */
 #define EXPORT_C(name) __typeof__(API(name)) api_##name;
-#define EXPORT_CXX(name)
-#define EXPORT_DATA(name)
+#define EXPORT_ALLOCX(name) EXPORT_C(name)
+#define EXPORT_CTL(name) EXPORT_C(name)
 #include "table/export.def"
 
-/* The settings, read at start. */
-extern struct options api_options;
+/* In the file that defines api_NAME: the name that the world sees. */
+#define API_SHOW(name)                                    \
+    PUBLIC extern __typeof__(api_##name) API(name)        \
+        __attribute__((alias("api_" #name)));
 
-/* Write the statistics report to stderr. */
-void report_print(void);
+/* Hand a line to malloc_message, or write it to stderr if that is NULL. */
+void api_say(const char *line);
+
+/* Say a line and end the process; or hand it to the program's callback
+ * (experimental.hooks.safety_check_abort), and go on. */
+COLD void api_stop(const char *line);
+
+/* There is no memory for a call: option xmalloc ends the process here. */
+COLD void api_no_memory(const char *call);
+
+/* The usable bytes of a live object; NULL: 0. Misuse is reported. */
+size_t api_usable_bytes(const char *call, const void *pointer);
 
 /* Assert every invariant of the whole heap; at a quiet point. */
 void API(audit_all)(void);

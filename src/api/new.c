@@ -298,8 +298,21 @@ static bool is_senseless(size_t alignment)
     return (alignment & (alignment - 1)) != 0;
 }
 
+/* Option experimental_infallible_new: the process ends rather than learn. true:
+ * the program wants to go on nevertheless. */
+static bool new_was_infallible(void)
+{
+    if (!option_now.experimental_infallible_new)
+        return false;
+    api_stop("<jemalloc>: Allocation failed and "
+        "opt.experimental_infallible_new is true. Aborting.\n");
+    return true;
+}
+
 COLD static void *new_slow(size_t size, size_t alignment)
 {
+    if (new_was_infallible())
+        return NULL;
     for (;;) {
         new_handler *const handler = handler_find();
         if (handler == NULL || is_senseless(alignment))
@@ -318,6 +331,8 @@ static void call_handler(void *handler)
 
 COLD static void *quiet_slow(size_t size, size_t alignment)
 {
+    if (new_was_infallible())
+        return NULL;
     for (;;) {
         new_handler *handler = handler_find();
         if (handler == NULL || is_senseless(alignment))

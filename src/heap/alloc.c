@@ -6,12 +6,14 @@
 
 #include <string.h>
 
+#include "heap/arenas.h"
 #include "heap/check.h"
 #include "heap/fast.h"
 #include "heap/owner.h"
 #include "heap/proxy.h"
 #include "heap/reclaim.h"
 #include "heap/remote.h"
+#include "heap/second.h"
 
 /* -- take -- */
 
@@ -53,39 +55,53 @@ static void *alloc_refill(struct heap *heap, unsigned cls)
         return NULL;
     thread.shelf[cls] = block->next;
     check_hand_out(block);
-    return block;
-}
-
-/* For a thread of the second tier: from its hands, which nobody else looks
- * into, and where blocks keep their marks. */
-static void *alloc_hardened(struct heap *heap, unsigned cls)
-{
-    struct bin *bin = &heap->bin[cls];
-    thread_enter(heap);
-    struct block *block = bin->shelf;
-    if (block == NULL || !check_unmark(block, cls)) {
-        block = bin_refill(heap, cls);
-        check_mark_list(block);
-        if (block != NULL)
-            (void)!check_unmark(block, cls);
-    }
-    bin->shelf = block != NULL ? block->next : NULL;
-    if (block != NULL)
-        slab_note_take(slab_of(heap_find(block).extent));
-    thread_leave();
+    thread_listen();
     return block;
 }
 
 /* The first call of a thread, or one of the second tier, or one that has no
  * heap. */
-static COLD void *alloc_first(size_t size)
+static NOINLINE void *alloc_first(size_t size)
 {
     /* A birth may allocate by itself: whatever it left in hand is used. */
     struct heap *heap = thread_heap();
-    if (heap != NULL)
-        return heap->hardened ? alloc_hardened(heap, class_of(size))
-            : alloc_take(size);
-    return arena_take_shared(&arena_main, class_of(size));
+    const unsigned cls = class_of(size);
+    thread_listen();
+    if (LIKELY(thread.reasons == 0))
+        return heap != NULL ? alloc_take(size)
+            : arena_take_shared(&arena_main, cls);
+    void *pointer = heap != NULL ? second_take(heap, cls)
+        : arena_take_shared(&arena_main, cls);
+    if (LIKELY(pointer != NULL))
+        second_note_take(pointer, class_bytes[cls], false);
+    return pointer;
+}
+
+/* The quick way of a thread that is of the second tier for counting alone. */
+static NOINLINE void *alloc_counted(size_t size)
+{
+    struct heap *heap = thread.own;
+    const unsigned cls = class_of(size);
+    void *pointer = thread.reasons == THREAD_COUNTED && heap != NULL
+        ? second_pop(&heap->bin[cls]) : NULL;
+    if (UNLIKELY(pointer == NULL))
+        return alloc_first(size);
+    second_count_take(class_bytes[cls]);
+    return pointer;
+}
+
+static void *alloc_large(size_t size, size_t align, bool zero)
+{
+    struct heap *heap = thread_heap();
+    thread_listen();
+    if (LIKELY(thread.reasons == 0))
+        return large_take(heap, (struct large_request){ size, align, zero });
+    zero = zero || second_wants_zero();
+    void *pointer =
+        large_take(heap, (struct large_request){ size, align, zero });
+    if (pointer != NULL)
+        second_note_take(pointer, heap_usable_bytes(pointer), zero);
+    return pointer;
 }
 
 void *alloc_slow(size_t size)
@@ -93,11 +109,10 @@ void *alloc_slow(size_t size)
     if (UNLIKELY(size > PTRDIFF_MAX))
         return NULL;
     if (size > CLASS_BYTES_MAX)
-        return large_take(thread_heap(),
-            (struct large_request){ size, 1, false });
+        return alloc_large(size, 1, false);
     struct heap *heap = thread.heap;
     return LIKELY(heap != NULL) ? alloc_refill(heap, class_of(size))
-        : alloc_first(size);
+        : alloc_counted(size);
 }
 
 /* A second thread is being made, by this one, or was: pthread_create calls
@@ -122,8 +137,7 @@ static NOINLINE void *alloc_zero_slow(size_t size)
     if (heap != NULL && UNLIKELY(heap->alone) && !sys_single_threaded())
         alloc_note_second(heap);
     if (size > CLASS_BYTES_MAX)
-        return large_take(thread_heap(),
-            (struct large_request){ size, 1, true });
+        return alloc_large(size, 1, true);
     void *pointer = alloc_take(size);
     if (LIKELY(pointer != NULL))
         memset(pointer, 0, class_bytes[class_of(size)]);
@@ -151,8 +165,21 @@ void *alloc_aligned(size_t align, size_t size)
         return LIKELY(pointer != NULL) ? pointer
             : alloc_slow(class_bytes[cls]);
     }
-    return large_take(thread_heap(),
-        (struct large_request){ size, align, false });
+    return alloc_large(size, align, false);
+}
+
+void *alloc_take_fullest(unsigned cls)
+{
+    struct heap *heap = thread.heap;
+    struct block *block = NULL;
+    if (heap != NULL) {
+        thread_enter(heap);
+        block = bin_take_fullest(heap, cls);
+        thread_leave();
+    }
+    if (block != NULL)
+        check_hand_out(block);
+    return block;
 }
 
 /* -- give -- */
@@ -251,11 +278,10 @@ static NOINLINE void alloc_give_asking(struct slab *slab, void *pointer)
 
 /* Every call here is the last thing done: what is kept, which is most of what
  * threads free for each other, needs no stack. */
-void alloc_give_slow(void *pointer)
+static ALWAYS_INLINE void alloc_give_place(struct heap_place place,
+    void *pointer)
 {
     struct heap *mine = thread.own;
-    PREFETCH_WRITE(pointer);
-    const struct heap_place place = heap_find(pointer);
     struct slab *slab = slab_of(place.extent);
     thread_leave();
     if (UNLIKELY(place.owner == MAP_NOBODY)) {
@@ -273,6 +299,55 @@ void alloc_give_slow(void *pointer)
     }
 }
 
+/* The usable bytes of an object that is out; 0: it is none. */
+static size_t alloc_bytes_out(struct heap_place place, const void *pointer)
+{
+    if (place.owner == MAP_NOBODY)
+        return 0;
+    if (heap_is_large(place))
+        return large_usable_bytes(place.extent, pointer);
+    const struct slab *slab = slab_of(place.extent);
+    return check_may_be_block(slab, pointer) && !check_is_free(slab, pointer)
+        ? class_bytes[slab->remote_cls] : 0;
+}
+
+/* For a thread of the second tier. What is misuse is found out, and reported,
+ * where the first tier does it. */
+static NOINLINE void alloc_give_second(struct heap_place place, void *pointer)
+{
+    const size_t bytes = alloc_bytes_out(place, pointer);
+    if (bytes != 0)
+        second_note_give(pointer, bytes);
+    if (bytes == 0 || heap_is_large(place)
+        || place.owner != (uintptr_t)thread.own
+        || !second_keep(slab_of(place.extent), pointer))
+        alloc_give_place(place, pointer);
+    if (bytes != 0 && (thread.reasons & THREAD_COUNTED))
+        second_count_give(bytes);
+}
+
+/* The quick way, as alloc_counted(). */
+static NOINLINE void alloc_give_counted(void *pointer)
+{
+    const struct heap_place place = heap_find(pointer);
+    const struct slab *slab = slab_of(place.extent);
+    if (LIKELY(place.owner == (uintptr_t)thread.own
+            && place.owner != MAP_NOBODY && thread.reasons == THREAD_COUNTED)
+        && LIKELY(second_keep_fast(slab, pointer)))
+        second_count_give(slab_block_bytes(slab));
+    else
+        alloc_give_second(place, pointer);
+}
+
+void alloc_give_slow(void *pointer)
+{
+    PREFETCH_WRITE(pointer);
+    if (UNLIKELY(thread.reasons != 0))
+        alloc_give_counted(pointer);
+    else
+        alloc_give_place(heap_find(pointer), pointer);
+}
+
 /* Can the block have been asked for with this size? realloc lets one stay that
  * wastes a quarter, and a large object of any length. */
 static bool alloc_fits(const void *pointer, size_t size)
@@ -287,7 +362,7 @@ static bool alloc_fits(const void *pointer, size_t size)
 
 void alloc_give_sized(void *pointer, size_t size)
 {
-    if (thread.own != NULL && thread.own->hardened
+    if ((thread.reasons & THREAD_HARDENED)
         && !alloc_fits(pointer, size))
         check_report_as(MISUSE_size, "free", pointer);
     alloc_give_slow(pointer);
@@ -297,6 +372,15 @@ void alloc_give(void *pointer)
 {
     if (!fast_give(pointer))
         alloc_give_slow(pointer);
+}
+
+void alloc_give_home(void *pointer)
+{
+    struct heap *mine = thread.heap;
+    if (mine != NULL && heap_find(pointer).owner == (uintptr_t)mine)
+        alloc_give_own(mine, pointer);
+    else
+        alloc_give(pointer);
 }
 
 /* -- resize -- */
@@ -309,12 +393,20 @@ static void *alloc_move(void *pointer, size_t old_bytes, size_t size)
     if (moved == NULL) {
         /* The second tier could not tell its size from a wrong one. */
         const bool stays = size <= old_bytes
-            && !(thread.own != NULL && thread.own->hardened);
+            && !(thread.reasons & THREAD_HARDENED);
         return stays ? pointer : NULL;
     }
     memcpy(moved, pointer, min_size(old_bytes, size));
     alloc_give(pointer);
     return moved;
+}
+
+/* What was resized without a new place counts too. */
+static void *alloc_note_resize(void *resized, size_t old_bytes)
+{
+    if (UNLIKELY(thread.reasons != 0) && resized != NULL)
+        second_note_resize(resized, old_bytes, heap_usable_bytes(resized));
+    return resized;
 }
 
 static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
@@ -325,10 +417,12 @@ static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
     if (resized == NULL && extent->region != NULL
         && size > LARGE_GROW_BYTES_MAX)
         resized = large_promote(thread_heap(), extent, size);
-    /* A mapping that was refused for being one more may fit as a run. */
-    if (resized == NULL && size <= LARGE_RUN_BYTES_MAX)
-        resized = alloc_move(pointer, old_bytes, size);
-    return resized;
+    if (resized != NULL)
+        return alloc_note_resize(resized, old_bytes);
+    /* A mapping that was refused for being one more may fit as a run, and what
+     * hooks gave never grows. */
+    return size <= LARGE_RUN_BYTES_MAX || pool_is_hooked(extent->pool)
+        ? alloc_move(pointer, old_bytes, size) : NULL;
 }
 
 static void *alloc_resize_block(const struct slab *slab, void *pointer,
@@ -339,7 +433,7 @@ static void *alloc_resize_block(const struct slab *slab, void *pointer,
         return NULL;
     }
     const size_t old_bytes = class_bytes[slab->remote_cls];
-    return fast_fits(old_bytes, size) ? pointer
+    return fast_fits(old_bytes, size) ? alloc_note_resize(pointer, old_bytes)
         : alloc_move(pointer, old_bytes, size);
 }
 

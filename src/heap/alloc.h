@@ -38,6 +38,13 @@ void alloc_give_slow(void *pointer);
  * is reported. */
 void alloc_give_sized(void *pointer, size_t size);
 
+/* Free, and if it is a block of the thread's own, into its slab at once. */
+void alloc_give_home(void *pointer);
+
+/* A block of a class from the fullest slab of the thread's heap; NULL: it has
+ * none with room. */
+void *alloc_take_fullest(unsigned cls);
+
 /* Free anything. */
 void alloc_give(void *pointer);
 

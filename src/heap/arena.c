@@ -11,12 +11,14 @@
 #include "heap/owner.h"
 #include "heap/reclaim.h"
 #include "heap/remote.h"
+#include "heap/stats.h"
 #include "heap/thread.h"
 #include "table/option.h"
 
 /* The main arena's shared heap must be there when no memory is. */
 static struct heap arena_main_shared = {
     .arena = &arena_main,
+    .proxy = { .rank = LOCK_proxy },
 };
 
 struct arena arena_main = {
@@ -38,31 +40,55 @@ void arena_add_heap(struct arena *arena, struct heap *heap)
     add_relaxed(&arena->heap_count, 1);
 }
 
+/* Hooks are not called under the lock of an arena: they may want it. */
+static uint8_t arena_hold(struct arena *arena)
+{
+    lock_take(&arena->lock);
+    return hooks_hold();
+}
+
+static void arena_release(struct arena *arena, uint8_t before)
+{
+    hooks_release(before);
+    lock_give(&arena->lock);
+    if (pool_is_hooked(&arena->pool))
+        pool_catch_up(&arena->pool);
+}
+
+/* *refilled: not from what was in hand. */
+static struct block *arena_try_shared(struct arena *arena, unsigned cls,
+    bool *refilled)
+{
+    const uint8_t before = arena_hold(arena);
+    struct block *block = bin_pop(arena->shared, cls, refilled);
+    arena_release(arena, before);
+    return block;
+}
+
 void *arena_take_shared(struct arena *arena, unsigned cls)
 {
+    bool refilled;
+    /* What a hook asks for must not lead to a hook. */
+    if (UNLIKELY(hooks_are_running()))
+        arena = arenas_for_hooks();
+    if (UNLIKELY(arena == NULL))
+        return NULL;
     reclaim_check(arena);
-    lock_take(&arena->lock);
-    struct bin *bin = &arena->shared->bin[cls];
-    struct block *block = bin->shelf;
-    const bool refill = block == NULL;
-    if (refill)
-        block = bin_refill(arena->shared, cls);
-    if (block != NULL) {
-        bin->shelf = block->next;
-        check_hand_out(block);
-    }
-    lock_give(&arena->lock);
+    struct block *block = arena_try_shared(arena, cls, &refilled);
+    while (UNLIKELY(block == NULL) && pool_is_hooked(&arena->pool)
+        && pool_make_room(&arena->pool, class_slices[cls]))
+        block = arena_try_shared(arena, cls, &refilled);
     /* What heap_visit() must not do under the lock. */
-    if (refill)
+    if (refilled)
         arena_tick(arena);
     return block;
 }
 
 void arena_drain_shared(struct arena *arena)
 {
-    lock_take(&arena->lock);
+    const uint8_t before = arena_hold(arena);
     (void)remote_drain(arena->shared);
-    lock_give(&arena->lock);
+    arena_release(arena, before);
 }
 
 static void arena_each_kept(struct arena *arena,
@@ -119,15 +145,31 @@ void arena_tick(struct arena *arena)
     arenas_each(arena_sweep);
 }
 
+void arena_decay(struct arena *arena)
+{
+    store_relaxed(&arena->swept_ms, sys_now_ms());
+    arena_sweep(arena);
+}
+
+uint64_t arena_due_ms(struct arena *arena)
+{
+    const int64_t decay_ms = load_relaxed(&arena->pool.dirty_decay_ms);
+    const uint64_t pool_due_ms = due_ms(&arena->pool);
+    if (decay_ms < 0 || due_leased_bytes(&arena->pool) == 0)
+        return pool_due_ms;
+    return min_size(pool_due_ms,
+        load_relaxed(&arena->swept_ms) + (uint64_t)decay_ms);
+}
+
 /* The shared heap's blocks in hand go back to their slabs. */
 static void arena_tidy_shared(struct arena *arena)
 {
-    lock_take(&arena->lock);
+    const uint8_t before = arena_hold(arena);
     heap_give_hands(arena->shared);
     heap_tidy(arena->shared);
     chill_all(arena->shared);
     owner_chill_all(arena->shared);
-    lock_give(&arena->lock);
+    arena_release(arena, before);
 }
 
 void arena_purge(struct arena *arena)
@@ -145,10 +187,11 @@ static void arena_forget_bin(struct bin *bin)
 {
     bin_note_change(bin);
     bin->shelf = NULL;
+    store_relaxed(&bin->waiting, 0);
     bin->current = NULL;
     for (int place = 0; place < SLAB_LISTS; place++)
         bin->list[place] = (struct slab_list){ NULL, NULL };
-    bin->folded = bin->handed;
+    store_relaxed(&bin->nonfull, 0);
     bin->capacity = 0;
     bin->seen = NULL;
 }
@@ -200,8 +243,6 @@ void arena_discard(struct arena *arena)
     for (; heap != NULL; heap = heap->next)
         arena_forget_heap(heap);
     store_relaxed(&arena->loose_bytes, 0);
-    for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
-        store_relaxed(&arena->folded[cls], 0);
     struct extent *mapping;
     while ((mapping = arena->pool.live) != NULL) {
         map_set(mapping->start, 1, OWNER_GONE, mapping);
@@ -209,6 +250,7 @@ void arena_discard(struct arena *arena)
     }
     for (struct region *r = arena->pool.regions; r != NULL; r = r->next)
         arena_forget_region(r);
+    stats_balance(arena);
 }
 
 /* -- audit -- */

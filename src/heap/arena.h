@@ -17,6 +17,7 @@
 #define HEAP_ARENA_H
 
 #include "heap/class.h"
+#include "heap/tally.h"
 #include "page/page.h"
 
 struct heap;
@@ -33,7 +34,11 @@ struct arena {
     _Atomic int orphans;        /* heaps without owner, about */
     _Atomic uint64_t swept_ms;
     _Atomic int64_t loose_bytes;        /* in slabs that nobody owns, about */
-    _Atomic uint64_t folded[CLASS_COUNT];   /* frees by threads without heap */
+    _Atomic uint64_t folded[CLASS_COUNT];   /* frees by threads whose heap is
+                                             * another arena's, or none */
+    _Atomic uint64_t closed[CLASS_COUNT];   /* slabs, by the same */
+    _Atomic uint64_t flushed[CLASS_COUNT];  /* lists in hand given back */
+    struct tally_all tally;                 /* large objects of the same */
     _Atomic uint32_t generation;        /* of the process, when last mended */
 
     /* under lock shared */
@@ -48,7 +53,8 @@ struct arena {
     struct arena *next;         /* of those that wait to be used again */
     _Atomic unsigned threads;   /* that live here */
     _Atomic int64_t muzzy_decay_ms;         /* kept for who asks */
-    _Atomic size_t oversize_threshold;      /* kept for who asks */
+    _Atomic size_t oversize_threshold;      /* objects of so many bytes go
+                                 * elsewhere; 0: none do */
 };
 
 /* The arena that serves everyone; ready without a call, for allocation may
@@ -79,6 +85,11 @@ void arena_drain_shared(struct arena *arena);
 
 /* What time asks for: kept runs of heaps that sleep go back to the pool. */
 void arena_tick(struct arena *arena);
+
+/* The same for this arena alone, and now. When it is to be called next: in
+ * sys_now_ms(); UINT64_MAX: nothing gets old. */
+void arena_decay(struct arena *arena);
+uint64_t arena_due_ms(struct arena *arena);
 
 /* Everything unused in this arena back to the system, but for what living
  * threads have in hand. */

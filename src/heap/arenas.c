@@ -8,6 +8,7 @@
 
 #include "heap/cache.h"
 #include "heap/heap.h"
+#include "heap/stats.h"
 #include "heap/thread.h"
 #include "table/option.h"
 #include "util/text.h"
@@ -20,24 +21,51 @@ static struct {
     struct lock lock;
     struct arena *_Atomic at[ARENAS_MAX];
     _Atomic unsigned count;
-    unsigned automatic;
+    _Atomic unsigned automatic; /* 0: nobody has asked yet */
     struct arena *spare;        /* destroyed */
+    struct arena *_Atomic for_hooks;
     _Atomic int64_t dirty_decay_ms;
+    _Atomic int64_t muzzy_decay_ms;
+    _Atomic size_t oversize_threshold;
 } arenas = {
     .lock = { .rank = LOCK_arenas },
     .at = { &arena_main },
     .count = 1,
-    .automatic = 1,
     .dirty_decay_ms = OPTION_INIT_dirty_decay_ms,
 };
 
 /* -- asking -- */
 
+/* One number behind the automatic ones is for oversize objects, if there are
+ * any by the options. */
+static unsigned arenas_reserved(void)
+{
+    return load_relaxed(&arenas.oversize_threshold) != 0;
+}
+
 void arenas_set_automatic(unsigned count)
 {
-    arenas.automatic = count;
-    arena_main.born_ms = sys_now_ms();
-    store_relaxed(&arenas.count, count);
+    option_now.narenas = count;
+    store_relaxed(&arenas.count, count + arenas_reserved());
+    store_relaxed(&arenas.automatic, count);
+}
+
+/* To count processors takes a system call, which a process that never asks for
+ * arenas does not pay. */
+static COLD void arenas_count_automatic(void)
+{
+    const unsigned count = option_arenas(&option_now, sys_processors());
+    lock_take(&arenas.lock);
+    if (load_relaxed(&arenas.automatic) == 0)
+        arenas_set_automatic(count);
+    lock_give(&arenas.lock);
+}
+
+unsigned arenas_automatic(void)
+{
+    if (UNLIKELY(load_relaxed(&arenas.automatic) == 0))
+        arenas_count_automatic();
+    return load_relaxed(&arenas.automatic);
 }
 
 void arenas_set_dirty_decay_ms(int64_t dirty_decay_ms)
@@ -50,14 +78,27 @@ int64_t arenas_dirty_decay_ms(void)
     return load_relaxed(&arenas.dirty_decay_ms);
 }
 
-unsigned arenas_count(void)
+void arenas_set_muzzy_decay_ms(int64_t muzzy_decay_ms)
 {
-    return load_relaxed(&arenas.count);
+    store_relaxed(&arenas.muzzy_decay_ms, muzzy_decay_ms);
+    store_relaxed(&arena_main.muzzy_decay_ms, muzzy_decay_ms);
 }
 
-unsigned arenas_automatic(void)
+int64_t arenas_muzzy_decay_ms(void)
 {
-    return arenas.automatic;
+    return load_relaxed(&arenas.muzzy_decay_ms);
+}
+
+void arenas_set_oversize_threshold(size_t bytes)
+{
+    store_relaxed(&arenas.oversize_threshold, bytes);
+    store_relaxed(&arena_main.oversize_threshold, bytes);
+}
+
+unsigned arenas_count(void)
+{
+    (void)arenas_automatic();
+    return load_relaxed(&arenas.count);
 }
 
 struct arena *arenas_at(unsigned index)
@@ -78,17 +119,21 @@ struct arena *arenas_of(const void *pointer)
 
 void arenas_each(void (*call)(struct arena *))
 {
-    const unsigned count = arenas_count();
+    const unsigned count = load_relaxed(&arenas.count);
     for (unsigned i = 0; i < count; i++) {
         struct arena *arena = arenas_at(i);
         if (arena != NULL)
             call(arena);
     }
+    /* pairs with arenas_for_hooks() */
+    struct arena *unnumbered = load_acquire(&arenas.for_hooks);
+    if (unnumbered != NULL)
+        call(unnumbered);
 }
 
 bool arenas_reach(const void *pointer)
 {
-    const unsigned count = arenas_count();
+    const unsigned count = load_relaxed(&arenas.count);
     for (unsigned i = 0; i < count; i++) {
         struct arena *arena = arenas_at(i);
         if (arena != NULL && pool_reaches(&arena->pool, pointer))
@@ -127,23 +172,33 @@ static struct arena *arenas_take(void)
     return arena->shared != NULL ? arena : NULL;
 }
 
+static void arenas_dress(struct arena *arena, unsigned index, bool manual)
+{
+    arena->index = index;
+    arena->manual = manual;
+    arena->born_ms = sys_now_ms();
+    arenas_set_name(arena);
+    arena->pool.index = index;
+    store_relaxed(&arena->pool.hooks, NULL);
+    store_relaxed(&arena->pool.hooked, false);
+    store_relaxed(&arena->pool.retain_grow_limit, 0);
+    arena->pool.region_bytes_next = ARENAS_REGION_BYTES_FIRST;
+    store_relaxed(&arena->pool.dirty_decay_ms, arenas_dirty_decay_ms());
+    store_relaxed(&arena->muzzy_decay_ms, arenas_muzzy_decay_ms());
+    store_relaxed(&arena->oversize_threshold,
+        load_relaxed(&arenas.oversize_threshold));
+}
+
 /* Under the lock. NULL: no memory. */
 static struct arena *arenas_make(unsigned index, bool manual)
 {
     struct arena *arena = arenas_take();
     if (arena == NULL)
         return NULL;
-    arena->index = index;
-    arena->manual = manual;
-    arena->born_ms = sys_now_ms();
-    arenas_set_name(arena);
-    arena->pool.region_bytes_next = ARENAS_REGION_BYTES_FIRST;
-    store_relaxed(&arena->pool.dirty_decay_ms, arenas_dirty_decay_ms());
-    store_relaxed(&arena->muzzy_decay_ms, 0);
-    store_relaxed(&arena->oversize_threshold, 0);
+    arenas_dress(arena, index, manual);
     /* pairs with arenas_at() */
     store_release(&arenas.at[index], arena);
-    if (index >= arenas_count())
+    if (index >= load_relaxed(&arenas.count))
         store_relaxed(&arenas.count, index + 1);
     return arena;
 }
@@ -151,7 +206,7 @@ static struct arena *arenas_make(unsigned index, bool manual)
 struct arena *arenas_touch(unsigned index)
 {
     struct arena *arena = arenas_at(index);
-    if (arena != NULL || index >= arenas.automatic)
+    if (arena != NULL || index >= arenas_automatic())
         return arena;
     lock_take(&arenas.lock);
     arena = arenas_at(index);
@@ -161,10 +216,29 @@ struct arena *arenas_touch(unsigned index)
     return arena;
 }
 
+struct arena *arenas_for_oversize(void)
+{
+    const unsigned index = arenas_automatic();
+    struct arena *arena = arenas_at(index);
+    if (arena != NULL)
+        return arena;
+    lock_take(&arenas.lock);
+    arena = arenas_at(index);
+    if (arena == NULL && arenas_reserved() != 0) {
+        arena = arenas_make(index, false);
+        if (arena != NULL) {
+            memcpy(arena->name, "auto_oversize", sizeof "auto_oversize");
+            store_relaxed(&arena->pool.dirty_decay_ms, 0);
+        }
+    }
+    lock_give(&arenas.lock);
+    return arena;
+}
+
 bool arenas_create(unsigned *index)
 {
+    unsigned i = arenas_automatic() + arenas_reserved();
     lock_take(&arenas.lock);
-    unsigned i = arenas.automatic;
     while (i < ARENAS_MAX && arenas_at(i) != NULL)
         i++;
     const bool made = i < ARENAS_MAX && arenas_make(i, true) != NULL;
@@ -198,6 +272,7 @@ bool arenas_destroy(unsigned index)
     cache_leave(arena);
     arena_discard(arena);
     pool_empty(&arena->pool);
+    stats_forget(arena);
     lock_take(&arenas.lock);
     store_relaxed(&arenas.at[index], NULL);
     arena->next = arenas.spare;
@@ -206,11 +281,52 @@ bool arenas_destroy(unsigned index)
     return true;
 }
 
+/* -- hooks -- */
+
+bool arenas_set_hooks(unsigned index, struct extent_hooks *hooks)
+{
+    struct arena *arena = arenas_touch(index);
+    if (arena == NULL)
+        return false;
+    const bool custom = hooks != &hooks_default;
+    if (custom) {
+        hooks_set_wrapper(thread_be_nobody);
+        store_relaxed(&arena->pool.hooked, true);
+    }
+    /* pairs with pool_source() */
+    store_release(&arena->pool.hooks, custom ? hooks : NULL);
+    return true;
+}
+
+struct extent_hooks *arenas_hooks(const struct arena *arena)
+{
+    struct extent_hooks *hooks = load_relaxed(&arena->pool.hooks);
+    return hooks != NULL ? hooks : &hooks_default;
+}
+
+struct arena *arenas_for_hooks(void)
+{
+    /* pairs with the store below */
+    struct arena *arena = load_acquire(&arenas.for_hooks);
+    if (arena != NULL)
+        return arena;
+    lock_take(&arenas.lock);
+    arena = load_relaxed(&arenas.for_hooks);
+    if (arena == NULL)
+        arena = arenas_take();
+    if (arena != NULL)
+        arenas_dress(arena, ARENAS_MAX, true);
+    /* pairs with arenas_for_hooks() */
+    store_release(&arenas.for_hooks, arena);
+    lock_give(&arenas.lock);
+    return arena;
+}
+
 /* -- where threads live -- */
 
 bool arenas_exists(unsigned index)
 {
-    return index < arenas.automatic || arenas_at(index) != NULL;
+    return arenas_at(index) != NULL || index < arenas_automatic();
 }
 
 bool arenas_bind(unsigned index)

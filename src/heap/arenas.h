@@ -24,11 +24,21 @@
  * that there is none. */
 enum { ARENAS_MAX = 4095 };
 
-/* At start: how many are automatic, one at least, and after how long memory
- * goes back in those made from now on. */
+/* At start: how many are automatic, one at least. Without this call options and
+ * processors decide, when somebody first asks. */
 void arenas_set_automatic(unsigned count);
+
+/* For arenas made from now on: after how long memory goes back. Of the two
+ * others arena 0 knows at once: muzzy_decay_ms is only kept for who asks. */
 void arenas_set_dirty_decay_ms(int64_t dirty_decay_ms);
 int64_t arenas_dirty_decay_ms(void);
+void arenas_set_muzzy_decay_ms(int64_t muzzy_decay_ms);
+int64_t arenas_muzzy_decay_ms(void);
+void arenas_set_oversize_threshold(size_t bytes);
+
+/* Where objects go that are as large as oversize_threshold says: an arena of
+ * their own, behind the automatic ones, that keeps nothing. NULL: no memory. */
+struct arena *arenas_for_oversize(void);
 
 /* How many numbers there are; it never falls. */
 unsigned arenas_count(void);
@@ -61,6 +71,15 @@ MUST_USE bool arenas_bind(unsigned index);
 
 /* Is there an arena of this number, made or not yet? */
 bool arenas_exists(unsigned index);
+
+/* The hooks that an arena has from now on: what it has already stays with those
+ * that gave it. false: there is no such arena. */
+bool arenas_set_hooks(unsigned index, struct extent_hooks *hooks);
+struct extent_hooks *arenas_hooks(const struct arena *arena);
+
+/* An arena without a number, and never with hooks, that serves what hooks
+ * allocate. NULL: no memory. */
+struct arena *arenas_for_hooks(void);
 
 /* Where it lives. */
 struct arena *arenas_bound(void);

@@ -4,6 +4,7 @@
  */
 #include "heap/bin.h"
 
+#include "heap/check.h"
 #include "heap/chill.h"
 #include "heap/heap.h"
 #include "heap/owner.h"
@@ -29,6 +30,7 @@ void bin_list(struct bin *bin, struct slab *slab)
     *(slab->next ? &slab->next->prev : &list->last) = slab;
     list->first = slab;
     slab_heap(slab)->aside_bytes += slab_bytes(slab);
+    bump_relaxed(&bin->nonfull, slab->place != SLAB_FULL);
     chill_count(slab);
 }
 
@@ -40,6 +42,7 @@ void bin_unlist(struct bin *bin, struct slab *slab)
     slab->next = NULL;
     slab->prev = NULL;
     slab_heap(slab)->aside_bytes -= slab_bytes(slab);
+    bump_relaxed(&bin->nonfull, -(uint32_t)(slab->place != SLAB_FULL));
     chill_uncount(slab);
 }
 
@@ -50,7 +53,7 @@ void bin_settle(struct bin *bin)
         return;
     bin->current = NULL;
     if (slab_live(slab) == 0) {
-        bin->folded += slab->used;
+        slab_fold(slab);
         slab_close(slab);
         return;
     }
@@ -88,6 +91,7 @@ static struct slab *bin_next(struct heap *heap, unsigned cls)
     struct slab *slab = bin_choose(&heap->bin[cls]);
     if (slab == NULL)
         slab = owner_adopt(heap, cls);
+    bump_relaxed(&heap->slabs[cls].reopened, slab != NULL);
     return slab != NULL ? slab : slab_open(heap, cls);
 }
 
@@ -119,7 +123,7 @@ static struct block *bin_take(struct bin *bin)
             count += more;
         }
     }
-    bin->handed += count;
+    bump_relaxed(&bin->handed, count);
     return list;
 }
 
@@ -129,7 +133,7 @@ static struct block *bin_carve(struct bin *bin)
         return NULL;
     uint32_t count;
     struct block *list = slab_carve(bin->current, UINT32_MAX, &count);
-    bin->handed += count;
+    bump_relaxed(&bin->handed, count);
     return list;
 }
 
@@ -168,12 +172,87 @@ void bin_note_change(struct bin *bin)
     fence_release();
 }
 
+/* -- the fullest -- */
+
+/* Of so many partial slabs at most, the latest first. */
+enum { BIN_SEARCH = 512 };
+
+static bool bin_has_free(const struct slab *slab)
+{
+    return slab->segments > 0 || slab->freed != NULL
+        || load_relaxed(&slab->fresh) < class_blocks[slab->cls]
+        || load_relaxed(&slab->cold) != 0;
+}
+
+static struct slab *bin_find_fullest(const struct bin *bin)
+{
+    struct slab *best = bin->current;
+    if (best != NULL && !bin_has_free(best))
+        best = NULL;
+    int left = BIN_SEARCH;
+    for (int place = 0; place < SLAB_LISTS; place++) {
+        if (place == SLAB_FULL)
+            continue;
+        for (struct slab *at = bin->list[place].first;
+             at != NULL && left > 0; at = at->next, left--) {
+            if (best == NULL || slab_live(at) > slab_live(best))
+                best = at;
+        }
+    }
+    return best;
+}
+
+struct block *bin_take_fullest(struct heap *heap, unsigned cls)
+{
+    struct bin *bin = &heap->bin[cls];
+    bin_note_change(bin);
+    (void)remote_drain(heap);
+    struct slab *slab = bin_find_fullest(bin);
+    if (slab == NULL)
+        return NULL;
+    const bool listed = slab->place != SLAB_CURRENT;
+    if (listed)
+        bin_unlist(bin, slab);
+    struct block *block = slab_take_one(slab);
+    /* Now it is the latest, and the first to be looked at again. */
+    if (listed)
+        bin_list(bin, slab);
+    slab_rearm(slab);
+    if (block != NULL)
+        bump_relaxed(&bin->handed, 1);
+    return block;
+}
+
+/* -- the shelf -- */
+
+struct block *bin_pop(struct heap *heap, unsigned cls, bool *refilled)
+{
+    struct bin *bin = &heap->bin[cls];
+    struct block *block = bin->shelf;
+    *refilled = block == NULL;
+    if (block == NULL) {
+        const uint64_t handed = load_relaxed(&bin->handed);
+        block = bin_refill(heap, cls);
+        store_relaxed(&bin->waiting,
+            (uint32_t)(load_relaxed(&bin->handed) - handed));
+    }
+    if (block == NULL)
+        return NULL;
+    bin->shelf = block->next;
+    const uint32_t waiting = load_relaxed(&bin->waiting);
+    if (waiting > 0)
+        store_relaxed(&bin->waiting, waiting - 1);
+    check_hand_out(block);
+    return block;
+}
+
 struct block *bin_refill(struct heap *heap, unsigned cls)
 {
     bin_note_change(&heap->bin[cls]);
     /* A class that never needs more leads here only. */
     if (UNLIKELY(++heap->refills % BIN_REFILLS == 0))
         (void)remote_drain(heap);
+    bump_relaxed(&heap->bin[cls].refills, 1);
     struct block *list = bin_take(&heap->bin[cls]);
     return LIKELY(list != NULL) ? list : bin_refill_slow(heap, cls);
 }

@@ -11,8 +11,9 @@
  * same of cold ones, a listed slab that nobody owns, a new slab.
  *
  * Holds    B1  current is CURRENT; every slab on list[place] is of that place
- *          B2  handed - folded is the number of blocks out, with those in
- *              hand, and those freed but not yet folded
+ *          B2  over all heaps of an arena, handed - folded is the number of
+ *              blocks out, with those in hand, and those on open lists but not
+ *              yet folded; less arena->folded
  *
  * Tests    test/unit/heap/bin_test.c
  */
@@ -35,20 +36,40 @@ struct bin {
                                  * of the shared heap, and the second tier */
     struct slab *current;
     struct slab_list list[SLAB_LISTS];      /* by enum slab_place */
-    uint64_t handed;            /* blocks ever handed out */
-    uint64_t folded;            /* frees ever counted */
-    uint32_t short_refills;
-    uint32_t firsts;            /* blocks from the shared heap: alloc.c */
+
+    /* the owner writes, others read */
+    _Atomic uint64_t handed;    /* blocks ever handed out */
+    _Atomic uint64_t folded;    /* frees ever counted */
+    _Atomic uint64_t refills;
+    _Atomic uint32_t nonfull;   /* slabs on the lists that are not full */
+    _Atomic uint32_t waiting;   /* blocks on the shelf that nobody has asked
+                                 * for, where that is counted */
     _Atomic uint32_t changes;   /* of what is in hand that neither its first
                                  * block nor its room may show */
+
+    /* the owner's alone */
+    uint32_t short_refills;
+    uint32_t firsts;            /* blocks from the shared heap: alloc.c */
 
     /* hand.h */
     uint32_t capacity;          /* blocks that may be in hand */
     const struct block *seen;   /* the first at the last event, if full */
+    uint16_t limit;             /* what was asked of capacity, and 1; 0: none */
 };
+_Static_assert(sizeof(struct bin) == 2 * CACHE_LINE_BYTES,
+    "a refill touches two lines");
 
 /* A list of blocks of the class, one at least; NULL: no memory. */
 MUST_USE struct block *bin_refill(struct heap *heap, unsigned cls);
+
+/* Take the first block off the shelf, refilled if need be; *refilled: it was.
+ * For heaps that no thread has. NULL: no memory. */
+MUST_USE struct block *bin_pop(struct heap *heap, unsigned cls,
+    bool *refilled);
+
+/* A block from the fullest slab that has one, so that what is sparse may become
+ * empty. NULL: there is none but in new slabs. */
+MUST_USE struct block *bin_take_fullest(struct heap *heap, unsigned cls);
 
 /* Blocks may come in hand, or there is room anew: who looks into hands from
  * another thread must not believe what it sees. */

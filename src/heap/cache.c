@@ -98,15 +98,8 @@ struct heap *cache_heap(unsigned id, struct arena *arena)
 
 void *cache_take(struct heap *heap, unsigned cls)
 {
-    struct bin *bin = &heap->bin[cls];
-    struct block *block = bin->shelf;
-    if (block == NULL)
-        block = bin_refill(heap, cls);
-    if (block == NULL)
-        return NULL;
-    bin->shelf = block->next;
-    check_hand_out(block);
-    return block;
+    bool refilled;
+    return bin_pop(heap, cls, &refilled);
 }
 
 bool cache_give(unsigned id, void *pointer)

@@ -71,7 +71,7 @@ static struct check_hand check_hand(const struct heap *heap, unsigned cls)
     struct check_hand hand = { NULL, 0 };
     const struct thread *owner = load_relaxed(&heap->thread);
     struct thread copy;
-    if (heap->hardened || owner == NULL) {
+    if (load_relaxed(&heap->reasons) != 0 || owner == NULL) {
         hand.first = bin->shelf;
     } else if (bin->capacity > 0 && sys_peek(owner, &copy, sizeof copy)) {
         hand.first = copy.shelf[cls];
@@ -229,7 +229,8 @@ static ALWAYS_INLINE bool check_each(const struct slab *slab,
     const uint64_t key = slab->key;
     const uint64_t step = class_step[slab->cls];
     const uint64_t limit = load_relaxed(&slab->fresh) * step;
-    const bool hardened = ASHLAR_CHECKS && slab_heap(slab)->hardened;
+    const bool hardened = ASHLAR_CHECKS
+        && (load_relaxed(&slab_heap(slab)->reasons) & THREAD_HARDENED);
     struct block *at = list->first;
     list->last = NULL;
     list->rest = NULL;

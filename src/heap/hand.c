@@ -12,13 +12,23 @@ enum {
     HAND_BYTES_MAX = 128 * KiB,
 };
 
-/* What a capacity may be. */
-static uint32_t hand_bounded(unsigned cls, uint32_t capacity)
+static _Atomic size_t hand_default_bytes_max = CLASS_BYTES_MAX;
+
+uint32_t hand_blocks_max(const struct bin *bin, unsigned cls)
 {
     const uint32_t fit = HAND_BYTES_MAX / class_bytes[cls];
     const uint32_t most = fit < HAND_MAX ? fit : HAND_MAX;
-    const uint32_t bounded = capacity < most ? capacity : most;
-    return bounded > HAND_FIRST ? bounded : HAND_FIRST;
+    const uint32_t usual = most > HAND_FIRST ? most : HAND_FIRST;
+    return bin->limit != 0 && bin->limit <= usual ? bin->limit - 1u : usual;
+}
+
+/* What a capacity may be. */
+static uint32_t hand_bounded(const struct bin *bin, unsigned cls,
+    uint32_t capacity)
+{
+    const uint32_t most = hand_blocks_max(bin, cls);
+    const uint32_t wanted = capacity > HAND_FIRST ? capacity : HAND_FIRST;
+    return wanted < most ? wanted : most;
 }
 
 void hand_make_room(struct heap *heap, unsigned cls)
@@ -26,7 +36,7 @@ void hand_make_room(struct heap *heap, unsigned cls)
     struct bin *bin = &heap->bin[cls];
     const bool used_up = thread.room[cls] <= 0;
     bin->capacity =
-        hand_bounded(cls, used_up ? 2 * bin->capacity : bin->capacity);
+        hand_bounded(bin, cls, used_up ? 2 * bin->capacity : bin->capacity);
     thread.room[cls] = (int16_t)bin->capacity;
 }
 
@@ -52,7 +62,7 @@ bool hand_find_room(struct heap *heap, unsigned cls)
     bin_note_change(bin);
     /* What comes and goes in hand need not be looked at so often. */
     if (room)
-        bin->capacity = hand_bounded(cls, 2 * bin->capacity);
+        bin->capacity = hand_bounded(bin, cls, 2 * bin->capacity);
     return room;
 }
 
@@ -80,4 +90,56 @@ void hand_empty(struct heap *heap)
         thread.room[cls] = 0;
         heap_give_list(heap, list);
     }
+}
+
+/* -- limits -- */
+
+void hand_set_blocks_max(struct heap *heap, unsigned cls, size_t blocks)
+{
+    struct bin *bin = &heap->bin[cls];
+    heap->limited = true;
+    bin->limit = (uint16_t)(min_size(blocks, HAND_MAX) + 1);
+    bin->capacity = 0;
+}
+
+void hand_set_bytes_max(struct heap *heap, size_t bytes)
+{
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        struct bin *bin = &heap->bin[cls];
+        /* What had been too large has the usual room again. */
+        if (class_bytes[cls] > bytes)
+            hand_set_blocks_max(heap, cls, 0);
+        else if (bin->limit == 1)
+            bin->limit = 0;
+    }
+}
+
+void hand_set_default_bytes_max(size_t bytes)
+{
+    store_relaxed(&hand_default_bytes_max, bytes);
+}
+
+size_t hand_bytes_max(const struct heap *heap)
+{
+    unsigned cls = CLASS_COUNT;
+    while (cls > 0 && hand_blocks_max(&heap->bin[cls - 1], cls - 1) == 0)
+        cls--;
+    return cls > 0 ? class_bytes[cls - 1] : 0;
+}
+
+void hand_copy_limits(struct heap *heap, const struct heap *from)
+{
+    heap->limited = from->limited;
+    for (unsigned cls = 0; from->limited && cls < CLASS_COUNT; cls++)
+        heap->bin[cls].limit = from->bin[cls].limit;
+}
+
+void hand_begin(struct heap *heap)
+{
+    const size_t bytes = load_relaxed(&hand_default_bytes_max);
+    for (unsigned cls = 0; heap->limited && cls < CLASS_COUNT; cls++)
+        heap->bin[cls].limit = 0;
+    heap->limited = false;
+    if (bytes < CLASS_BYTES_MAX)
+        hand_set_bytes_max(heap, bytes);
 }

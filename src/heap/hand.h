@@ -49,6 +49,25 @@ static ALWAYS_INLINE bool hand_keep(size_t cls, struct block *block)
     return true;
 }
 
+/* How many freed blocks of a class a hand has room for, at most. */
+uint32_t hand_blocks_max(const struct bin *bin, unsigned cls);
+
+/* -- limits that somebody asked for -- */
+
+/* A thread's hands are empty, and it takes a heap that another had: the limits
+ * are those of every thread, or, where it only moves, those it had. */
+void hand_begin(struct heap *heap);
+void hand_copy_limits(struct heap *heap, const struct heap *from);
+
+/* Blocks of more bytes than this go to the slabs; of every thread that is born
+ * from now on. Of a class no more than so many stay. The hands are empty. */
+void hand_set_bytes_max(struct heap *heap, size_t bytes);
+void hand_set_default_bytes_max(size_t bytes);
+void hand_set_blocks_max(struct heap *heap, unsigned cls, size_t blocks);
+
+/* The largest block that may stay, in bytes; 0: none. */
+size_t hand_bytes_max(const struct heap *heap);
+
 /* The list of a class is empty and about to be refilled: make room there. */
 void hand_make_room(struct heap *heap, unsigned cls);
 

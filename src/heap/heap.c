@@ -9,6 +9,7 @@
 #include "heap/owner.h"
 #include "heap/reclaim.h"
 #include "heap/remote.h"
+#include "heap/stats.h"
 
 /* What a thread's heap may keep for the next thread. */
 #define HEAP_LEFT_BYTES (1 * MiB)
@@ -66,6 +67,7 @@ struct heap *heap_adopt(struct arena *arena)
     if (heap == NULL)
         return NULL;
     heap->arena = arena;
+    heap->proxy.rank = LOCK_proxy;
     heap->page_mask = (uint32_t)(sys_page_bytes() - 1);
     heap->alone = sys_single_threaded();
     store_relaxed(&heap->generation, fork_generation());
@@ -89,14 +91,20 @@ uint64_t heap_next_key(struct heap *heap)
 
 /* -- tidying -- */
 
+/* Of a block that is out. */
+static unsigned heap_class_of(const struct block *block)
+{
+    return slab_of(heap_find(block).extent)->remote_cls;
+}
+
 void heap_give_list(struct heap *heap, struct block *list)
 {
+    if (list != NULL)
+        add_relaxed(&heap->arena->flushed[heap_class_of(list)], 1);
     while (list != NULL) {
         struct block *next = list->next;
         const struct heap_place place = heap_find(list);
         struct slab *slab = slab_of(place.extent);
-        heap->bin[slab->remote_cls].handed--;
-        heap->bin[slab->remote_cls].folded--;
         if (place.owner == (uintptr_t)heap)
             slab_put(slab, list);
         else {
@@ -112,6 +120,7 @@ void heap_give_hands(struct heap *heap)
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         struct block *list = heap->bin[cls].shelf;
         heap->bin[cls].shelf = NULL;
+        store_relaxed(&heap->bin[cls].waiting, 0);
         heap_give_list(heap, list);
     }
 }
@@ -140,7 +149,7 @@ void heap_orphan(struct heap *heap)
         chill_if_due(heap);
         owner_leave(heap);
         /* Short chains stay: anybody can take them, and the next owner will. */
-        if (heap->kept.chain_bytes > HEAP_LEFT_BYTES)
+        if (load_relaxed(&heap->kept.chain_bytes) > HEAP_LEFT_BYTES)
             kept_empty(&heap->kept, &heap->arena->pool);
     } while (!heap_release(heap));
 }
@@ -157,6 +166,8 @@ void heap_visit(struct heap *heap)
         reclaim_survive(heap);
     if (UNLIKELY(heap->survived))
         reclaim_own(heap);
+    if (UNLIKELY(heap->settled != stats_asked()))
+        stats_settle_heap(heap);
     if (heap->visits % HEAP_VISITS == 0)
         arena_tick(heap->arena);
 }

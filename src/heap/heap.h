@@ -32,6 +32,13 @@
 /* What a heap's pending word says when nobody owns the heap. */
 #define HEAP_ORPHAN ((uintptr_t)1)
 
+/* Slabs of a class, ever: the owner writes, others read. */
+struct heap_slabs {
+    _Atomic uint64_t opened;
+    _Atomic uint64_t reopened;  /* with blocks out, for the next ones */
+    _Atomic uint64_t closed;
+};
+
 struct heap {
     /* fixed at birth */
     CACHE_ALIGNED struct arena *arena;
@@ -43,8 +50,13 @@ struct heap {
     uint32_t closes;            /* slabs closed since the last slow refill */
     uint32_t page_mask;         /* fixed at birth: the page size, less 1 */
     bool alone;                 /* no second thread was seen yet */
-    bool hardened;              /* its owner is of the second tier */
+    _Atomic uint8_t reasons;    /* of its owner: thread.h; others may read */
     uint64_t key;               /* of the latest slab's marks */
+    bool limited;               /* its bins have limits for the hand */
+    uint64_t peak;              /* the most that a counting owner had */
+    uint64_t peak_base;         /* what it had at the reset: count.h */
+    uint64_t settled_ms;        /* stats.h: when, */
+    uint32_t settled;           /* and the question that it answered */
     size_t loose_bytes;         /* chill.h */
     size_t loose_limit;
     size_t aside_bytes;         /* slabs owned, but for the current ones */
@@ -52,6 +64,7 @@ struct heap {
     size_t aside_low;           /* below this, slabs are taken back */
     struct bin bin[CLASS_COUNT];
     struct kept kept;
+    struct heap_slabs slabs[CLASS_COUNT];
 
     bool survived;              /* a fork, and reclaim_own() is due */
     bool torn;                  /* a proxy vanished in it: to be taken apart */

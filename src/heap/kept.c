@@ -29,17 +29,23 @@ static size_t kept_bytes(const struct extent *extent)
     return (size_t)extent->slices * SLICE_BYTES;
 }
 
+static void kept_count_stolen(struct kept *kept)
+{
+    const size_t stolen = exchange_relaxed(&kept->stolen_bytes, 0);
+    bump_relaxed(&kept->chain_bytes, -stolen);
+}
+
 /* Ask for a lease that covers so many bytes more. */
 static COLD bool kept_extend(struct kept *kept, struct pool *pool,
     size_t bytes)
 {
-    kept->chain_bytes -= exchange_relaxed(&kept->stolen_bytes, 0);
+    kept_count_stolen(kept);
     /* What is kept is of the wrong lengths: away with it. */
-    if (kept->chain_bytes + bytes > KEPT_CHAIN_BYTES_MAX) {
+    if (load_relaxed(&kept->chain_bytes) + bytes > KEPT_CHAIN_BYTES_MAX) {
         kept_empty(kept, pool);
-        kept->chain_bytes -= exchange_relaxed(&kept->stolen_bytes, 0);
+        kept_count_stolen(kept);
     }
-    const size_t wanted = kept->chain_bytes + bytes;
+    const size_t wanted = load_relaxed(&kept->chain_bytes) + bytes;
     if (wanted > KEPT_CHAIN_BYTES_MAX)
         return false;
     const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
@@ -50,7 +56,7 @@ static COLD bool kept_extend(struct kept *kept, struct pool *pool,
     if (granted >= wanted)
         return true;
     /* Less than before, perhaps: then what we hold is too much. */
-    if (granted < kept->chain_bytes)
+    if (granted < load_relaxed(&kept->chain_bytes))
         kept_empty(kept, pool);
     return false;
 }
@@ -58,7 +64,7 @@ static COLD bool kept_extend(struct kept *kept, struct pool *pool,
 /* Is there, or can there be, a lease for so many bytes more? */
 static bool kept_has_room(struct kept *kept, struct pool *pool, size_t bytes)
 {
-    return LIKELY(kept->chain_bytes + bytes
+    return LIKELY(load_relaxed(&kept->chain_bytes) + bytes
             <= load_relaxed(&kept->lease_bytes))
         || kept_extend(kept, pool, bytes);
 }
@@ -68,7 +74,7 @@ static void kept_link(struct kept *kept, struct extent *first,
     struct extent *last, size_t bytes)
 {
     struct extent *_Atomic *chain = &kept->chain[first->slices - 1];
-    kept->chain_bytes += bytes;
+    bump_relaxed(&kept->chain_bytes, bytes);
     store_relaxed(&kept->idle, false);
     last->next = kept_grab(chain);
     kept_leave(chain, first);
@@ -80,6 +86,7 @@ bool kept_push(struct kept *kept, struct extent *extent)
     if (!kept_has_room(kept, extent->pool, bytes))
         return false;
     extent->zero = false;
+    *tally_counted(extent) = 0;
     store_relaxed(&extent->state, EXTENT_KEPT);
     kept_link(kept, extent, extent, bytes);
     return true;
@@ -93,7 +100,7 @@ struct extent *kept_pop(struct kept *kept, size_t slices)
     struct extent *extent = kept_grab(chain);
     if (extent == NULL)
         return NULL;
-    kept->chain_bytes -= kept_bytes(extent);
+    bump_relaxed(&kept->chain_bytes, -kept_bytes(extent));
     store_relaxed(&kept->idle, false);
     kept_leave(chain, extent->next);
     return extent;
@@ -109,8 +116,9 @@ struct extent *kept_pop_by_hand(struct kept *kept, size_t slices)
         struct extent *next = all->next;
         map_set(all->start, 1, OWNER_RUN, all);
         all->touched = all->slices;
+        tally_change(&kept->tally, NULL, all, kept_bytes(all));
         kept_push_hand(kept, all);
-        kept->chain_bytes -= slices * SLICE_BYTES;
+        bump_relaxed(&kept->chain_bytes, -(slices * SLICE_BYTES));
         all = next;
     }
     store_relaxed(&kept->idle, false);
@@ -138,8 +146,11 @@ static void kept_spill(struct kept *kept, struct extent *first)
     const size_t bytes = kept_bytes(first);
     struct extent *last = first;
     size_t count = 1;
-    for (; last->next != NULL; last = last->next)
+    tally_change(&kept->tally, NULL, first, 0);
+    for (; last->next != NULL; last = last->next) {
+        tally_change(&kept->tally, NULL, last->next, 0);
         count++;
+    }
     kept->hand[first->slices - 1] = NULL;
     kept->hand_slices -= (uint32_t)(first->slices * count);
     if (kept_has_room(kept, first->pool, count * bytes))
@@ -178,6 +189,8 @@ void kept_empty_hand(struct kept *kept)
         struct extent *all = kept->hand[i];
         kept->hand[i] = NULL;
         COMPILER_BARRIER();
+        for (struct extent *at = all; at != NULL; at = at->next)
+            tally_change(&kept->tally, NULL, at, 0);
         (void)kept_give_all(all);
     }
     kept->hand_slices = 0;
@@ -187,7 +200,7 @@ void kept_reset(struct kept *kept, struct pool *pool)
 {
     kept_empty_hand(kept);
     kept_empty(kept, pool);
-    kept->chain_bytes = 0;
+    store_relaxed(&kept->chain_bytes, 0);
     store_relaxed(&kept->stolen_bytes, 0);
 }
 

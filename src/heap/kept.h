@@ -20,14 +20,15 @@
  *          K3  chain_bytes - stolen_bytes is the sum over the chains, and
  *              chain_bytes <= the lease when it was last asked for
               <= KEPT_CHAIN_BYTES_MAX
- *          K4  an extent in the hand has the owner word OWNER_RUN
+ *          K4  an extent in the hand has the owner word OWNER_RUN, and its
+ *              bytes are in the tally
  *
  * Tests    test/unit/heap/kept_test.c
  */
 #ifndef HEAP_KEPT_H
 #define HEAP_KEPT_H
 
-#include "page/page.h"
+#include "heap/tally.h"
 
 /* Owner words that are no heap's address; see heap.h. */
 enum {
@@ -51,8 +52,11 @@ enum { KEPT_HAND_SLICES = 8 };
 struct kept {
     /* the owner's alone */
     uint32_t hand_slices;
-    size_t chain_bytes;
     struct extent *hand[KEPT_HAND_SLICES];
+
+    /* the owner writes, others read */
+    _Atomic size_t chain_bytes;
+    struct tally tally;         /* large objects; what is in the hand counts */
 
     /* any thread, atomically */
     struct extent *_Atomic chain[KEPT_SLICES_MAX];

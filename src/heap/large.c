@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "heap/arenas.h"
 #include "heap/check.h"
 #include "heap/heap.h"
 
@@ -21,6 +22,15 @@ static bool large_is_live(const struct extent *extent)
 {
     const uint8_t state = load_relaxed(&extent->state);
     return state == EXTENT_LARGE || state == EXTENT_OWN;
+}
+
+/* From here on it counts as an object of so many bytes; 0: as none. */
+static void large_count(struct heap *heap, struct extent *extent,
+    size_t bytes)
+{
+    struct arena *arena = arena_of_pool(extent->pool);
+    tally_change(heap != NULL && heap->arena == arena ? &heap->kept.tally
+        : NULL, &arena->tally, extent, bytes);
 }
 
 /* -- taking -- */
@@ -52,12 +62,15 @@ static struct extent *large_take_run(struct heap *heap, struct arena *arena,
     const size_t bytes = request.size;
     const size_t slices = large_slices(bytes);
     struct extent *extent = large_take_kept(heap, bytes, request.align);
-    if (extent == NULL)
+    if (extent == NULL) {
         extent = arena_take(arena, slices,
             max_size(request.align / SLICE_BYTES, 1));
-    if (extent == NULL)
-        return NULL;
+        if (extent == NULL)
+            return NULL;
+        *tally_counted(extent) = 0;
+    }
     map_set(extent->start, 1, OWNER_RUN, extent);
+    large_count(heap, extent, bytes);
     extent->bytes = bytes;
     extent->touched = (uint32_t)slices;
     store_relaxed(&extent->state, EXTENT_LARGE);
@@ -71,6 +84,8 @@ static struct extent *large_take_mapping(struct pool *pool, size_t bytes,
     if (extent == NULL)
         return NULL;
     map_set(extent->start, 1, OWNER_MAPPING, extent);
+    *tally_counted(extent) = 0;
+    large_count(NULL, extent, extent->bytes);
     store_relaxed(&extent->state, EXTENT_OWN);
     return extent;
 }
@@ -78,7 +93,8 @@ static struct extent *large_take_mapping(struct pool *pool, size_t bytes,
 /* A long object is likely to have parts that nobody ever touched. */
 static void large_clear(struct extent *extent)
 {
-    if (extent->bytes < LARGE_CLEAR_BYTES_MIN)
+    /* What hooks gave is the system's to purge only if they say so. */
+    if (extent->bytes < LARGE_CLEAR_BYTES_MIN || pool_is_hooked(extent->pool))
         memset(extent->start, 0, extent->bytes);
     else
         sys_clear(extent->start, extent->bytes);
@@ -100,6 +116,13 @@ size_t large_bytes(size_t size, size_t align)
 static void *large_take_any(struct heap *heap, struct arena *arena,
     struct large_request request)
 {
+    /* What a hook asks for must not lead to a hook. */
+    if (UNLIKELY(hooks_are_running())) {
+        heap = NULL;
+        arena = arenas_for_hooks();
+        if (arena == NULL)
+            return NULL;
+    }
     request.size = round_up(max_size(request.size, 1), sys_page_bytes());
     const bool run = large_is_run(request.size, request.align);
     struct extent *extent = run ? large_take_run(heap, arena, request)
@@ -113,8 +136,14 @@ static void *large_take_any(struct heap *heap, struct arena *arena,
 
 void *large_take(struct heap *heap, struct large_request request)
 {
-    return large_take_any(heap, heap != NULL ? heap->arena : &arena_main,
-        request);
+    struct arena *arena = heap != NULL ? heap->arena : &arena_main;
+    const size_t threshold = load_relaxed(&arena->oversize_threshold);
+    if (UNLIKELY(threshold != 0) && request.size >= threshold) {
+        struct arena *other = arenas_for_oversize();
+        if (other != NULL)
+            return large_take_any(NULL, other, request);
+    }
+    return large_take_any(heap, arena, request);
 }
 
 void *large_take_from(struct arena *arena, struct large_request request)
@@ -131,12 +160,16 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
         return;
     }
     if (extent->region == NULL) {
+        large_count(NULL, extent, 0);
         map_set(extent->start, 1, OWNER_GONE, extent);
         pool_unmap(extent);
         return;
     }
-    if (heap != NULL && &heap->arena->pool == extent->pool
-        && extent->slices <= KEPT_SLICES_MAX
+    const bool own = heap != NULL && &heap->arena->pool == extent->pool;
+    /* In the hand it still counts, as what it was when last given. */
+    large_count(heap, extent,
+        own && extent->slices <= KEPT_HAND_SLICES ? extent->bytes : 0);
+    if (own && extent->slices <= KEPT_SLICES_MAX
         && (kept_push_hand(&heap->kept, extent)
             || kept_push(&heap->kept, extent)))
         return;
@@ -185,8 +218,11 @@ void *large_resize(struct extent *extent, size_t size)
     const size_t bytes = round_up(size, sys_page_bytes());
     if (bytes == extent->bytes)
         return extent->start;
-    return extent->region != NULL ? large_resize_run(extent, bytes)
+    void *resized = extent->region != NULL ? large_resize_run(extent, bytes)
         : large_resize_mapping(extent, bytes);
+    if (resized != NULL)
+        large_count(NULL, extent, extent->bytes);
+    return resized;
 }
 
 bool large_resize_here(struct extent *extent, size_t size)
@@ -200,6 +236,8 @@ bool large_resize_here(struct extent *extent, size_t size)
 
 void *large_promote(struct heap *heap, struct extent *extent, size_t size)
 {
+    if (pool_is_hooked(extent->pool))
+        return NULL;
     struct extent *grown =
         large_take_mapping(extent->pool, round_up(size, sys_page_bytes()), 1);
     if (grown == NULL)

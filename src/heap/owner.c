@@ -232,14 +232,31 @@ void owner_join(struct heap *heap, struct slab *slab, uint64_t word)
     slab_rearm(slab);
 }
 
+/* Where the caller counts what is the slab's; NULL: in its arena. */
+static struct heap *owner_counter(const struct slab *slab, struct heap *mine)
+{
+    return mine != NULL && mine->arena == slab_heap(slab)->arena ? mine : NULL;
+}
+
+void owner_count(const struct slab *slab, struct heap *mine, uint32_t count)
+{
+    struct heap *heap = owner_counter(slab, mine);
+    if (LIKELY(heap != NULL))
+        bump_relaxed(&heap->bin[slab->remote_cls].folded, count);
+    else
+        add_relaxed(&slab_heap(slab)->arena->folded[slab->remote_cls], count);
+}
+
 static void owner_retire(struct slab *slab, struct heap *mine)
 {
     struct extent *extent = slab_extent(slab);
-    struct arena *arena = slab_heap(slab)->arena;
-    if (mine != NULL)
-        mine->bin[slab->cls].folded += slab->used;
+    struct heap *heap = owner_counter(slab, mine);
+    /* What its last owner freed; the others have counted theirs. */
+    owner_count(slab, mine, slab->armed - slab->countdown - slab->counted);
+    if (heap != NULL)
+        bump_relaxed(&heap->slabs[slab->cls].closed, 1);
     else
-        add_relaxed(&arena->folded[slab->cls], slab->used);
+        add_relaxed(&slab_heap(slab)->arena->closed[slab->cls], 1);
     listing_clear(extent, slab->cls);
     map_clear(extent->start, extent->slices);
     slab_note_touched(slab);
@@ -414,7 +431,7 @@ bool owner_give(struct slab *slab, void *block, uint64_t *word,
         owner_join(mine, slab, *word);
         bin_list(&mine->bin[slab->cls], slab);
         slab_rearm(slab);
-        slab_put(slab, block);
+        slab_put_counted(slab, block);
         return true;
     }
     const bool quarter = owner_is_quarter(slab, free);
@@ -422,7 +439,7 @@ bool owner_give(struct slab *slab, void *block, uint64_t *word,
         if (!owner_claim(slab, word))
             return false;
         owner_join(mine, slab, *word);
-        slab_put(slab, block);
+        slab_put_counted(slab, block);
         owner_chill_in_hand(mine, slab);
         return true;
     }

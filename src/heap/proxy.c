@@ -120,8 +120,10 @@ void proxy_look(struct heap *heap, size_t given)
 {
     if (!proxy_is_due(heap, given) || !lock_try(&heap->proxy))
         return;
+    const uint8_t before = hooks_hold();
     /* An owner that lost its processor inside free is looked at again soon. */
     if (proxy_work(heap))
         store_relaxed(&heap->waiting_bytes, 0);
+    hooks_release(before);
     lock_give(&heap->proxy);
 }

@@ -189,6 +189,8 @@ static void reclaim_recount(struct slab *slab)
     slab->used = load_relaxed(&slab->fresh) - closed - bits_count(cold);
     slab->armed = open;
     slab->countdown = 0;
+    if (slab->counted > open)
+        slab->counted = (uint16_t)open;
     slab->place = SLAB_CURRENT;
     slab->next = NULL;
     slab->prev = NULL;
@@ -237,6 +239,7 @@ static void reclaim_heap(struct heap *heap)
         bin->current = NULL;
         for (int place = 0; place < SLAB_LISTS; place++)
             bin->list[place] = (struct slab_list){ NULL, NULL };
+        store_relaxed(&bin->nonfull, 0);
     }
     heap->aside_bytes = 0;
     heap->loose_bytes = 0;
@@ -296,10 +299,12 @@ void reclaim_slow(struct arena *arena)
     if (fork_noticed())
         reclaim_find_survivor(arena);
     lock_take(&arena->lock);
+    const uint8_t before = hooks_hold();
     if (load_relaxed(&arena->generation) != fork_generation()) {
         reclaim_slabs(arena);
         reclaim_heaps(arena);
         store_relaxed(&arena->generation, fork_generation());
     }
+    hooks_release(before);
     lock_give(&arena->lock);
 }

@@ -89,6 +89,7 @@ bool remote_count_down(struct slab *slab, struct block *block,
 bool remote_push(struct slab *slab, void *pointer, struct heap *mine)
 {
     struct block *block = pointer;
+    owner_count(slab, mine, 1);
     /* pairs with owner_let_go() and owner_settle() */
     uint64_t word = load_acquire(&slab->remote);
     for (;;) {

@@ -11,6 +11,7 @@
 #include "heap/cache.h"
 #include "heap/hand.h"
 #include "heap/large.h"
+#include "heap/second.h"
 
 static bool request_is_small(size_t size, size_t align)
 {
@@ -39,13 +40,17 @@ size_t request_usable(size_t size, size_t align)
 struct request_source {
     struct heap *heap;
     struct arena *arena;
+    bool fullest;
 };
 
 /* false: there is no such arena. */
 static bool request_find(const struct request *request,
     struct request_source *source)
 {
-    *source = (struct request_source){ NULL, NULL };
+    *source = (struct request_source){ NULL, NULL, false };
+    /* What a hook asks for must not lead to a hook. */
+    if (UNLIKELY(hooks_are_running()))
+        return true;
     if (request->arena >= 0) {
         source->arena = arenas_touch((unsigned)request->arena);
         if (source->arena == NULL)
@@ -57,17 +62,28 @@ static bool request_find(const struct request *request,
     }
     if (source->arena != NULL && source->arena == arenas_bound())
         source->arena = NULL;
+    source->fullest = request->cache == REQUEST_NO_CACHE;
     return true;
+}
+
+/* What alloc.c does not see counts too. */
+static void *request_note(void *pointer, bool zero)
+{
+    if (UNLIKELY(thread.reasons != 0) && pointer != NULL)
+        second_note_take(pointer, heap_usable_bytes(pointer), zero);
+    return pointer;
 }
 
 static void *request_take_block(const struct request_source *source,
     unsigned cls)
 {
     if (source->heap != NULL)
-        return cache_take(source->heap, cls);
+        return request_note(cache_take(source->heap, cls), false);
     if (source->arena != NULL)
-        return arena_take_shared(source->arena, cls);
-    void *pointer = hand_take(cls);
+        return request_note(arena_take_shared(source->arena, cls), false);
+    void *pointer = source->fullest ? alloc_take_fullest(cls) : NULL;
+    if (pointer == NULL)
+        pointer = hand_take(cls);
     return pointer != NULL ? pointer : alloc_slow(class_bytes[cls]);
 }
 
@@ -75,9 +91,11 @@ static void *request_take_large(const struct request_source *source,
     struct large_request large)
 {
     if (source->heap == NULL && source->arena != NULL)
-        return large_take_from(source->arena, large);
-    return large_take(source->heap != NULL ? source->heap : thread_heap(),
-        large);
+        return request_note(large_take_from(source->arena, large),
+            large.zero);
+    return request_note(
+        large_take(source->heap != NULL ? source->heap : thread_heap(), large),
+        large.zero);
 }
 
 void *request_take(const struct request *request)
@@ -101,11 +119,19 @@ void *request_take(const struct request *request)
 
 void request_give(void *pointer, int cache)
 {
-    if (cache < 0 || !cache_give((unsigned)cache, pointer))
-        alloc_give(pointer);
+    /* What a thread of the second tier gives is looked at there. */
+    if (cache < 0 || thread.reasons != 0 || hooks_are_running()
+        || !cache_give((unsigned)cache, pointer))
+        (cache == REQUEST_NO_CACHE ? alloc_give_home : alloc_give)(pointer);
 }
 
 /* -- resizing -- */
+
+static void request_note_resize(void *pointer, size_t old_bytes, size_t bytes)
+{
+    if (UNLIKELY(thread.reasons != 0))
+        second_note_resize(pointer, old_bytes, bytes);
+}
 
 static bool request_is_aligned(const void *pointer, size_t align)
 {
@@ -140,10 +166,12 @@ void *request_resize(void *pointer, const struct request *request)
     if (bytes == 0)
         return NULL;
     const bool aligned = request_is_aligned(pointer, align);
-    if (bytes == old_bytes && aligned)
+    if (bytes == old_bytes && aligned) {
+        request_note_resize(pointer, old_bytes, bytes);
         return pointer;
+    }
     /* Misuse is noticed there. */
-    if (old_bytes == 0 || (aligned && align <= SLICE_BYTES
+    if (old_bytes == 0 || (aligned && align <= sys_page_bytes()
             && request->arena < 0 && request->cache < 0
             && !request_is_small(request->size, align)
             && old_bytes > CLASS_BYTES_MAX)) {
@@ -177,6 +205,8 @@ size_t request_resize_here(void *pointer, const struct request *request,
         bytes = request_try_here(pointer, size + extra);
     if (bytes < size)
         bytes = request_try_here(pointer, size);
+    if (bytes != old_bytes)
+        request_note_resize(pointer, old_bytes, bytes);
     if (request->zero && bytes > old_bytes)
         memset((char *)pointer + old_bytes, 0, bytes - old_bytes);
     return bytes;

@@ -78,10 +78,12 @@ static void slab_push_segment(struct slab *slab, struct block *first,
     slab->segments++;
 }
 
-static void slab_fold(struct slab *slab, uint32_t count)
+void slab_fold(struct slab *slab)
 {
-    slab->used -= count;
-    slab_heap(slab)->bin[slab->cls].folded += count;
+    const uint32_t open = slab->armed - slab->countdown;
+    bump_relaxed(&slab_heap(slab)->bin[slab->cls].folded,
+        open - slab->counted);
+    slab->counted = (uint16_t)open;
 }
 
 /* Close the open list; false: there are as many segments as can be. */
@@ -91,13 +93,15 @@ static bool slab_close_list(struct slab *slab)
     if (slab->segments == SLAB_SEGMENTS_MAX)
         return false;
     struct block *list = slab->freed;
+    slab_fold(slab);
+    slab->counted = 0;
     slab->freed = NULL;
     slab->armed = 0;
     slab->countdown = 0;
     COMPILER_BARRIER();
     if (open > 0) {
         slab_push_segment(slab, list, open);
-        slab_fold(slab, open);
+        slab->used -= open;
     }
     return true;
 }
@@ -130,6 +134,7 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
     struct slab *slab = slab_of(extent);
     slab->freed = NULL;
     slab->used = 0;
+    slab->counted = 0;
     slab->start = extent->start;
     slab->factor = class_factor[cls];
     slab->cls = cls;
@@ -149,6 +154,7 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
     COMPILER_BARRIER();
     store_relaxed(&extent->state, EXTENT_SLAB);
     map_set(extent->start, extent->slices, (uintptr_t)heap, extent);
+    bump_relaxed(&heap->slabs[cls].opened, 1);
     return slab;
 }
 
@@ -159,6 +165,7 @@ void slab_close(struct slab *slab)
     ASSERT(load_relaxed(&slab->remote) == 0);               /* S6 */
     map_clear(extent->start, extent->slices);
     slab_note_touched(slab);
+    bump_relaxed(&heap->slabs[slab->cls].closed, 1);
     heap->closes++;
     if (!kept_push(&heap->kept, extent))
         pool_give(extent);
@@ -275,12 +282,12 @@ struct block *slab_take(struct slab *slab, uint32_t *count)
         .first = slab->freed, .count = slab->armed - slab->countdown,
         .whole = true,
     };
-    const uint32_t open = cut.count;
+    slab_fold(slab);
+    slab->counted = 0;
     slab->freed = NULL;
     slab_note_take(slab);
     slab->armed = slab->countdown;
     slab_rearm(slab);
-    slab_heap(slab)->bin[slab->cls].folded += open;
     if (ASHLAR_CHECKS)
         check_cut(slab, &cut);
     *count = cut.count;
@@ -344,6 +351,19 @@ struct block *slab_carve(struct slab *slab, uint32_t count_max,
     return (struct block *)(void *)first;
 }
 
+struct block *slab_take_one(struct slab *slab)
+{
+    struct block *block = NULL;
+    uint32_t count;
+    (void)!slab_close_list(slab);
+    if (slab->segments > 0)
+        (void)slab_take_segment(slab, 1, &block);
+    else
+        block = slab_carve(slab, 1, &count);
+    slab_rearm(slab);
+    return block;
+}
+
 /* -- giving -- */
 
 void slab_put(struct slab *slab, void *pointer)
@@ -353,6 +373,12 @@ void slab_put(struct slab *slab, void *pointer)
         block->mark = check_mark(slab, pointer);
     if (UNLIKELY(slab_push(slab, block)))
         slab_event(slab);
+}
+
+void slab_put_counted(struct slab *slab, void *pointer)
+{
+    slab->counted++;
+    slab_put(slab, pointer);
 }
 
 /* No segment is to be had: in front of the open list. */
@@ -367,6 +393,7 @@ static void slab_absorb_open(struct slab *slab, struct block *first,
     COMPILER_BARRIER();
     slab->freed = first;
     slab->armed += list.count;
+    slab->counted = (uint16_t)(slab->counted + list.count);
 }
 
 void slab_absorb(struct slab *slab, struct block *first, uint32_t count)
@@ -380,7 +407,7 @@ void slab_absorb(struct slab *slab, struct block *first, uint32_t count)
         slab_absorb_open(slab, first, count);
     } else {
         slab_push_segment(slab, first, count);
-        slab_fold(slab, count);
+        slab->used -= count;
     }
     if (slab->place != SLAB_CURRENT)
         chill_count(slab);
@@ -392,7 +419,7 @@ void slab_settle(struct slab *slab)
     struct bin *bin = &heap->bin[slab->cls];
     if (slab_live(slab) == 0) {
         bin_unlist(bin, slab);
-        bin->folded += slab->used;
+        slab_fold(slab);
         slab_close(slab);
         return;
     }
@@ -436,6 +463,8 @@ size_t slab_loose_bytes(const struct slab *slab)
 static size_t slab_purge_blocks(const struct slab *slab, size_t first,
     size_t end)
 {
+    if (pool_is_hooked(slab_extent(slab)->pool))
+        return 0;
     const size_t page = sys_page_bytes();
     const size_t from = round_up(first * slab_block_bytes(slab), page);
     const size_t to = round_down(end * slab_block_bytes(slab), page);
@@ -515,6 +544,7 @@ void slab_audit(struct slab *slab)
     CHECK(slab->countdown > 0);                             /* S2 */
     CHECK(slab_audit_list(slab, slab->freed, blocks) == open);  /* S2 */
     CHECK(slab->limit == slab_limit(slab));                 /* S7 */
+    CHECK(slab->counted <= open);                           /* S8 */
     if (slab->place != SLAB_CURRENT && !remote_is_unowned(slab)) {
         CHECK(slab->armed <= slab->used);                   /* S3 */
         CHECK(slab->place == slab_place_for(slab));         /* S5 */

@@ -33,6 +33,7 @@
  *   S6  the remote word has PENDING exactly while the slab is on its heap's
  *       pending list or about to be put there; only then has an owned slab's
  *       word a list, and the slab is neither closed nor disowned
+ *   S8  counted <= the length of the open list
  *   S7  limit == fresh * class_step, or 0 where there are no marks or there
  *       are cold blocks
  *
@@ -109,6 +110,8 @@ struct slab {
 
     /* for other threads, away from the lines that change all the time */
     uint8_t remote_cls;         /* fixed at birth */
+    uint16_t counted;           /* the owner's: of the blocks on the open list,
+                                 * those that are in the sums already */
     uint64_t remote_key;        /* fixed at birth */
     _Atomic uint64_t cold;      /* the owner's: bit i: block i is free and on
                                  * no list */
@@ -164,11 +167,15 @@ void slab_note_touched(struct slab *slab);
  * how many. NULL: only fresh blocks, or none, are there. */
 struct block *slab_take(struct slab *slab, uint32_t *count);
 
+/* Take one block, of a slab on no list; NULL: none is there. */
+struct block *slab_take_one(struct slab *slab);
+
 /* Take up to 4 KiB of blocks never used, in order of address; NULL: none. */
 struct block *slab_carve(struct slab *slab, uint32_t count_max,
     uint32_t *count);
 
-/* A list of count blocks that others freed becomes free blocks. */
+/* A list of count blocks that others freed, and counted, becomes free blocks.
+ */
 void slab_absorb(struct slab *slab, struct block *first, uint32_t count);
 
 /* Closed segments become cold blocks, and their whole pages go back to the
@@ -192,6 +199,9 @@ void slab_settle(struct slab *slab);
 
 /* Bytes in closed segments. */
 size_t slab_loose_bytes(const struct slab *slab);
+
+/* All blocks on the open list are in the sum of frees from here on. */
+void slab_fold(struct slab *slab);
 
 /* The countdown has reached 0. */
 NOINLINE void slab_event(struct slab *slab);
@@ -233,6 +243,9 @@ static ALWAYS_INLINE bool slab_push(struct slab *slab, struct block *block)
 /* Give one block back; the caller owns the slab and has checked the pointer.
  * May close the slab. */
 void slab_put(struct slab *slab, void *pointer);
+
+/* The same of a block that is in the sums already. */
+void slab_put_counted(struct slab *slab, void *pointer);
 
 void slab_audit(struct slab *slab);
 

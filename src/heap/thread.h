@@ -12,14 +12,16 @@
  *          ALIVE  -> DEAD   thread_death(), from the thread's exit call;
  *                           frees and allocations still work afterwards
  *
- * A thread of the second tier (option hardening) has its heap in `own` alone:
+ * A thread that has a reason is of the second tier: its heap is in `own` alone,
  * self is nobody's, heap NULL and every shelf empty, so that each of its calls
- * ends in the slow path, where there is time for more checks.
+ * ends in the slow path, where there is time to check, count and fill
+ * (second.h).
  *
  * Holds    T1  self is the address of heap, and heap == own, in the first
  *              tier while ALIVE; else self is no heap's and heap is NULL
  *          T2  shelf[c] holds blocks of class c; all are empty and without
  *              room unless ALIVE in the first tier
+ *          T3  own->reasons == reasons while ALIVE
  *
  * `self` starts as OWNER_UNBORN and not as 0, for 0 is what the map says of
  * memory that is nobody's. ld.so may call us before it has copied the initial
@@ -34,6 +36,15 @@
 
 enum thread_stage { THREAD_UNBORN, THREAD_ALIVE, THREAD_DEAD };
 
+/* Why a thread is of the second tier. */
+enum thread_reason {
+    THREAD_HARDENED = 1,        /* option hardening */
+    THREAD_COUNTED = 2,         /* its calls are counted: count.h */
+    THREAD_NO_CACHE = 4,        /* what it frees goes to the slabs at once */
+    THREAD_FILLED = 8,          /* options junk and zero */
+    THREAD_WATCHED = 16         /* watch.h */
+};
+
 struct thread {
     struct block *shelf[CLASS_COUNT];
     int16_t room[CLASS_COUNT];  /* for so many freed ones more, see hand.h */
@@ -44,10 +55,23 @@ struct thread {
     uint32_t look_bytes;        /* when to look next */
     bool busy;                  /* working in own; see thread_enter() */
     uint8_t stage;
+    uint8_t reasons;            /* enum thread_reason; 0: first tier */
+    bool calls;                 /* inside a callback of count.h */
+    uint16_t news;              /* that it has heard of */
+
+    /* count.h; others may read */
+    _Atomic uint64_t allocated;
+    _Atomic uint64_t deallocated;
 };
 _Static_assert(sizeof(struct thread) <= 512, "dlopen needs little TLS");
 
 extern THREAD_LOCAL struct thread thread;
+
+/* To a word that the thread alone writes and others read. */
+static inline void thread_add(_Atomic uint64_t *word, uint64_t value)
+{
+    store_relaxed(word, load_relaxed(word) + value);
+}
 
 COLD void thread_wait(struct heap *heap, bool began);
 
@@ -75,6 +99,14 @@ static ALWAYS_INLINE void thread_leave(void)
 /* The calling thread's heap, born now if need be; NULL: it has none. */
 struct heap *thread_heap(void);
 
+/*
+ * Call this while the thread is nobody: a hook runs, perhaps in the middle of
+ * our work in the thread's heap, and may allocate and free. What it takes comes
+ * from where threads without a heap are served, what it gives goes back as a
+ * stranger's.
+ */
+void thread_be_nobody(void (*call)(void *), void *argument);
+
 /* The calling thread lives in this arena from now on; false: no memory. */
 MUST_USE bool thread_move(struct arena *arena);
 
@@ -89,7 +121,31 @@ NOINLINE void thread_event(struct slab *slab);
  * entered. */
 void thread_put(struct slab *slab, void *pointer);
 
-/* Threads born from now on, and the calling one, are of the second tier. */
-void thread_set_hardening(bool on);
+/* -- tiers -- */
+
+/* The calling thread has this reason from now on, or no longer. */
+void thread_set_reason(enum thread_reason reason, bool on);
+
+/* The same, and so have threads that are born from now on. */
+void thread_set_default(enum thread_reason reason, bool on);
+
+/* Every thread counts: those that live from their next refill on. */
+void thread_count_all(void);
+
+/* The same of being watched, and of no longer. */
+void thread_watch_all(bool on);
+
+/* Have some thread call this at its next refill, holding nothing. */
+void thread_call_soon(void (*call)(void));
+
+extern _Atomic uint16_t thread_news;
+COLD void thread_hear(void);
+
+/* In slow paths that hold nothing: is there news? */
+static inline void thread_listen(void)
+{
+    if (UNLIKELY(load_relaxed(&thread_news) != thread.news))
+        thread_hear();
+}
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "page/loan.h"
 #include "page/meta.h"
 
 /* A kept mapping serves a request that needs at least 7/8 of it; what is too
@@ -14,15 +15,17 @@ enum { MAPPING_FIT_SHARE = 8 };
 
 /* -- records -- */
 
-static struct extent *mapping_record(struct pool *pool)
+struct extent *mapping_record(struct pool *pool)
 {
     pool_lock(pool);
     struct extent *record = pool->records;
     if (record != NULL)
         pool->records = record->next;
     lock_give(&pool->lock);
-    if (record == NULL)
+    if (record == NULL) {
         record = meta_take(sizeof *record);
+        add_relaxed(&pool->record_count, record != NULL);
+    }
     if (record != NULL) {
         record->pool = pool;
         record->region = NULL;
@@ -32,7 +35,7 @@ static struct extent *mapping_record(struct pool *pool)
     return record;
 }
 
-static void mapping_forget(struct pool *pool, struct extent *record)
+void mapping_forget(struct pool *pool, struct extent *record)
 {
     store_relaxed(&record->state, EXTENT_FREE);
     record->next = pool->records;
@@ -77,8 +80,10 @@ size_t mapping_drop_oldest(struct pool *pool)
      * A system that will not unmap may still take the contents; a record
      * and its addresses are then lost, but no memory.
      */
-    if (!sys_release(record->start, bytes))
+    if (!sys_release(record->start, bytes)) {
         (void)!sys_purge(record->start, bytes);
+        pool->abandoned_bytes += bytes;
+    }
     mapping_forget(pool, record);
     return bytes;
 }
@@ -127,7 +132,7 @@ static bool mapping_cut(struct extent *extent, size_t bytes)
 
 /* In no prefix does the list lead to one that is not live; what only leads
  * back is computed anew by mapping_repair(). */
-static void mapping_enlist(struct pool *pool, struct extent *extent)
+void mapping_enlist(struct pool *pool, struct extent *extent)
 {
     extent->next = pool->live;
     extent->prev = NULL;
@@ -135,10 +140,14 @@ static void mapping_enlist(struct pool *pool, struct extent *extent)
     pool->live = extent;
     if (extent->next != NULL)
         extent->next->prev = extent;
+    pool->mapped_bytes += extent->bytes;
+    pool_count_taken(pool, (int64_t)extent->bytes);
 }
 
-static void mapping_delist(struct pool *pool, struct extent *extent)
+void mapping_delist(struct pool *pool, struct extent *extent)
 {
+    pool->mapped_bytes -= extent->bytes;
+    pool_count_taken(pool, -(int64_t)extent->bytes);
     *(extent->prev ? &extent->prev->next : &pool->live) = extent->next;
     COMPILER_BARRIER();
     if (extent->next != NULL)
@@ -175,8 +184,6 @@ static struct extent *mapping_take_cached(struct pool *pool, size_t bytes,
         pool->dirty_bytes -= extent->bytes;
         if (extent->bytes > bytes)
             (void)!mapping_cut(extent, bytes);
-        pool->taken_bytes += extent->bytes;
-        pool->mapped_bytes += extent->bytes;
         extent->zero = false;
         mapping_enlist(pool, extent);
         decay_note_useful(&pool->decay, now_ms);
@@ -215,6 +222,8 @@ static void *mapping_pages_hard(struct pool *pool, size_t bytes,
 struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
 {
     bytes = max_size(bytes, SLICE_BYTES);
+    if (load_relaxed(&pool->hooks) != NULL)
+        return loan_take(pool, bytes, align);
     struct extent *extent = mapping_take_cached(pool, bytes, align);
     if (extent != NULL)
         return extent;
@@ -237,8 +246,6 @@ struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
         extent->bytes = bytes;
         extent->zero = true;
         mapping_enlist(pool, extent);
-        pool->taken_bytes += bytes;
-        pool->mapped_bytes += bytes;
         decay_advance(&pool->decay, pool->taken_bytes, now_ms);
         decay_note_fresh(&pool->decay, bytes, now_ms);
     }
@@ -246,22 +253,19 @@ struct extent *pool_map(struct pool *pool, size_t bytes, size_t align)
     return extent;
 }
 
-static void mapping_uncount(struct pool *pool, size_t bytes)
-{
-    pool->mapped_bytes -= bytes;
-    pool->taken_bytes -= bytes;
-}
-
 void pool_unmap(struct extent *extent)
 {
     struct pool *pool = extent->pool;
+    if (loan_is(extent)) {
+        loan_give(extent);
+        return;
+    }
     pool_lock(pool);
     const uint64_t now_ms = sys_now_ms();
     mapping_delist(pool, extent);
     store_relaxed(&extent->state, EXTENT_CACHED);
     extent->stamp_ms = now_ms;
     extent->next = pool->cached;
-    mapping_uncount(pool, extent->bytes);
     COMPILER_BARRIER();         /* lost is better than counted for ever */
     pool->cached = extent;
     pool->dirty_bytes += extent->bytes;
@@ -289,6 +293,8 @@ bool pool_remap(struct extent *extent, size_t bytes)
     bytes = max_size(bytes, SLICE_BYTES);
     struct pool *pool = extent->pool;
     const size_t old_bytes = extent->bytes;
+    if (loan_is(extent))
+        return bytes == old_bytes;
     const bool changed = bytes == old_bytes
         || (bytes < old_bytes && sys_release(extent->start + bytes,
                 old_bytes - bytes))
@@ -300,9 +306,8 @@ bool pool_remap(struct extent *extent, size_t bytes)
 
     pool_lock(pool);
     extent->bytes = bytes;
-    mapping_uncount(pool, old_bytes);
-    pool->taken_bytes += bytes;
-    pool->mapped_bytes += bytes;
+    pool->mapped_bytes += bytes - old_bytes;
+    pool_count_taken(pool, (int64_t)bytes - (int64_t)old_bytes);
     decay_advance(&pool->decay, pool->taken_bytes, sys_now_ms());
     lock_give(&pool->lock);
     return true;

@@ -35,6 +35,14 @@ uint64_t mapping_oldest_ms(const struct pool *pool);
 /* Of all on a list. */
 size_t mapping_bytes(const struct extent *first);
 
+/* A record of no mapping yet; NULL: no memory. Takes the lock. */
+MUST_USE struct extent *mapping_record(struct pool *pool);
+void mapping_forget(struct pool *pool, struct extent *record);
+
+/* Handed out; and no longer: the list of live mappings, and its sums. */
+void mapping_enlist(struct pool *pool, struct extent *extent);
+void mapping_delist(struct pool *pool, struct extent *extent);
+
 /* After a thread vanished. */
 void mapping_repair(struct pool *pool);
 

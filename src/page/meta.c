@@ -51,6 +51,11 @@ static bool meta_open_area(void)
     return true;
 }
 
+struct lock *meta_lock(void)
+{
+    return &meta.lock;
+}
+
 void *meta_take(size_t bytes)
 {
     ASSERT(bytes <= META_TAKE_BYTES_MAX);

@@ -15,6 +15,10 @@
 
 #include "sys/sys.h"
 
+/* For its counts. */
+struct lock;
+struct lock *meta_lock(void);
+
 /* Zeroed, aligned to a cache line; at most 64 KiB. NULL: no memory. */
 MUST_USE void *meta_take(size_t bytes);
 

@@ -5,15 +5,11 @@
  */
 #include "page/pool.h"
 
+#include "page/due.h"
+#include "page/growth.h"
 #include "page/listing.h"
 #include "page/mapping.h"
 #include "util/bitmap.h"
-
-/* The largest reservation: each doubles what came before. */
-#define POOL_REGION_BYTES_MAX (1 * GiB)
-
-/* Where the address space is limited, the share that one region may take. */
-enum { POOL_LIMIT_SHARE = 16 };
 
 /* What a passing slow path may purge because of age, so that no caller waits
  * long: about 4 ms of the system's time. */
@@ -27,6 +23,8 @@ enum { POOL_SLACK_SHARE = 4 };
 void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms)
 {
     store_relaxed(&pool->dirty_decay_ms, dirty_decay_ms);
+    if (load_relaxed(&due.until) != 0)
+        due_wake();
 }
 
 /* -- the lock, and what it guards -- */
@@ -48,11 +46,17 @@ static struct pool_sums pool_sum(const struct pool *pool)
     for (const struct region *r = pool->regions; r; r = r->next) {
         const size_t bytes = r->slices * SLICE_BYTES;
         sums.taken_bytes +=
-            (region_capacity(bytes) - r->free_slices) * SLICE_BYTES;
+            (region_room(r) - r->free_slices) * SLICE_BYTES;
         sums.dirty_bytes += r->dirty_slices * SLICE_BYTES;
         sums.reserved_bytes += bytes;
     }
     return sums;
+}
+
+void pool_count_taken(struct pool *pool, int64_t bytes)
+{
+    pool->taken_bytes += (size_t)bytes;
+    store_relaxed(&pool->active_pages, pool->taken_bytes / sys_page_bytes());
 }
 
 static COLD void pool_repair(struct pool *pool)
@@ -64,6 +68,7 @@ static COLD void pool_repair(struct pool *pool)
     const struct pool_sums sums = pool_sum(pool);
     pool->mapped_bytes = sums.mapped_bytes;
     pool->taken_bytes = sums.taken_bytes;
+    pool_count_taken(pool, 0);
     pool->dirty_bytes = sums.dirty_bytes;
     pool->reserved_bytes = sums.reserved_bytes;
     decay_repair(&pool->decay);
@@ -109,17 +114,59 @@ static size_t pool_note_purged(struct pool *pool, size_t bytes,
 }
 
 /*
+ * What is dirty in a chunk, by its hooks: it is handed out meanwhile, and the
+ * lock is not held. What a hook refuses is dirty again.
+ */
+static size_t pool_purge_hooked(struct pool *pool, struct chunk *chunk)
+{
+    struct region *region = chunk->region;
+    const size_t low = (size_t)(chunk - region->chunk) * CHUNK_SLICES;
+    size_t purged = 0;
+    size_t at = low;
+    while ((at = bitmap_next(region->dirty, at, low + CHUNK_SLICES, true))
+        < low + CHUNK_SLICES) {
+        const size_t count = bitmap_next(region->dirty, at,
+            low + CHUNK_SLICES, false) - at;
+        bool zero;
+        if (!region_take(region, at, count, &zero))
+            break;
+        lock_give(&pool->lock);
+        const bool gone = hooks_purge(region->source, region->memory,
+            at * SLICE_BYTES, count * SLICE_BYTES);
+        pool_lock(pool);
+        /* What was purged may read as anything. */
+        region->memory.zero = false;
+        region_give(region, (struct region_return){
+            .first = at, .count = count, .touched = gone ? 0 : count,
+            .now_ms = sys_now_ms(),
+        });
+        purged += gone ? count : 0;
+        at += count;
+    }
+    return purged;
+}
+
+static size_t pool_purge_chunk(struct pool *pool, struct chunk *chunk)
+{
+    if (!region_is_hooked(chunk->region))
+        return region_purge(chunk);
+    return hooks_may_run() ? pool_purge_hooked(pool, chunk) : 0;
+}
+
+/*
  * Purge until at most `target` dirty bytes are left: freed mappings first,
  * each with one call, then whole chunks, then the rest; always the ones
  * unused longest. Stops where the system refuses.
  */
 static void pool_purge_to(struct pool *pool, size_t target, uint64_t now_ms)
 {
+    pool->sweeps += pool->dirty_bytes > target;
     while (pool->dirty_bytes > target && pool->cached != NULL)
         (void)pool_note_purged(pool, mapping_drop_oldest(pool), now_ms);
     for (int list = 0; list < CHUNK_LISTS; list++) {
         while (pool->dirty_bytes > target && pool->queues[list].first) {
-            const size_t slices = region_purge(pool->queues[list].first);
+            const size_t slices =
+                pool_purge_chunk(pool, pool->queues[list].first);
             if (slices == 0)
                 return;
             (void)pool_note_purged(pool, slices * SLICE_BYTES, now_ms);
@@ -165,19 +212,37 @@ static void pool_tick(struct pool *pool, uint64_t now_ms)
     size_t purged = 0;
     while (purged < POOL_TICK_PURGE_BYTES) {
         struct chunk *chunk = pool_expired(pool, before_ms);
-        const size_t slices = chunk ? region_purge(chunk) : 0;
+        const size_t slices = chunk ? pool_purge_chunk(pool, chunk) : 0;
         if (slices == 0)
             break;
         purged += pool_note_purged(pool, slices * SLICE_BYTES, now_ms);
     }
     while (mapping_oldest_ms(pool) <= before_ms)
-        (void)pool_note_purged(pool, mapping_drop_oldest(pool), now_ms);
+        purged += pool_note_purged(pool, mapping_drop_oldest(pool), now_ms);
+    pool->sweeps += purged > 0;
 }
 
 void pool_settle(struct pool *pool, uint64_t now_ms)
 {
     pool_tick(pool, now_ms);
     pool_balance(pool, now_ms);
+    if (pool->dirty_bytes > 0)
+        due_note(pool, now_ms);
+}
+
+bool pool_make_room(struct pool *pool, size_t slices)
+{
+    pool_lock(pool);
+    const bool made = growth_add(pool, slices) != NULL;
+    lock_give(&pool->lock);
+    return made;
+}
+
+void pool_catch_up(struct pool *pool)
+{
+    pool_lock(pool);
+    pool_settle(pool, sys_now_ms());
+    lock_give(&pool->lock);
 }
 
 void pool_purge(struct pool *pool)
@@ -187,6 +252,15 @@ void pool_purge(struct pool *pool)
     /* This was asked for, so needing it again is nobody's mistake. */
     pool->decay.purged = 0;
     lock_give(&pool->lock);
+    if (load_relaxed(&pool->hooks) != NULL)
+        growth_release(pool, false);
+}
+
+void pool_forget_counts(struct pool *pool)
+{
+    pool->sweeps = 0;
+    pool->purges = 0;
+    pool->purged_bytes = 0;
 }
 
 uint64_t pool_purged_bytes(struct pool *pool)
@@ -199,8 +273,9 @@ uint64_t pool_purged_bytes(struct pool *pool)
 
 size_t pool_lease(struct pool *pool, size_t held, size_t wanted)
 {
+    const uint64_t now_ms = sys_now_ms();
     pool_lock(pool);
-    pool_tick(pool, sys_now_ms());
+    pool_tick(pool, now_ms);
     /* What a vanished thread held may be counted or not. */
     const size_t leased =
         pool->leased_bytes - min_size(pool->leased_bytes, held);
@@ -208,6 +283,8 @@ size_t pool_lease(struct pool *pool, size_t held, size_t wanted)
     const size_t others = pool->dirty_bytes + leased;
     const size_t granted = min_size(wanted, limit - min_size(limit, others));
     pool->leased_bytes = leased + granted;
+    if (granted > 0)
+        due_note(pool, now_ms);
     lock_give(&pool->lock);
     return granted;
 }
@@ -229,6 +306,7 @@ size_t pool_loose_limit(struct pool *pool)
 void pool_note_chilled(struct pool *pool, size_t bytes)
 {
     pool_lock(pool);
+    pool->sweeps++;
     pool->purges++;
     pool->purged_bytes += bytes;
     decay_note_purged(&pool->decay, bytes, sys_now_ms());
@@ -243,86 +321,6 @@ void pool_note_warmed(struct pool *pool, size_t bytes)
 }
 
 /* -- handing out -- */
-
-/* Under an address space limit a region must leave room for the program. */
-static size_t pool_region_bytes(const struct pool *pool, size_t slices)
-{
-    size_t bytes = pool->region_bytes_next;
-    const size_t limit = sys_address_limit();
-    if (limit != SIZE_MAX)
-        bytes = min_size(bytes, limit / POOL_LIMIT_SHARE);
-    bytes = max_size(round_down(bytes, CHUNK_BYTES), CHUNK_BYTES);
-    while (region_capacity(bytes) < slices)
-        bytes += CHUNK_BYTES;
-    return bytes;
-}
-
-/* A new region that can hold the request; smaller ones when refused. */
-static struct region *pool_add_region(struct pool *pool, size_t slices)
-{
-    size_t bytes = pool_region_bytes(pool, slices);
-    struct region *region = region_open(pool, pool->queues, bytes);
-    while (region == NULL) {
-        const size_t less = round_up(bytes / 2, CHUNK_BYTES);
-        if (less == bytes || region_capacity(less) < slices)
-            return NULL;
-        bytes = less;
-        region = region_open(pool, pool->queues, bytes);
-    }
-
-    pool->reserved_bytes += bytes;
-    pool->region_bytes_next =
-        min_size(2 * pool->region_bytes_next, POOL_REGION_BYTES_MAX);
-    region->next = NULL;
-    struct region **tail = &pool->regions;
-    while (*tail != NULL)
-        tail = &(*tail)->next;
-    COMPILER_BARRIER();         /* complete before it can be found */
-    *tail = region;
-    return region;
-}
-
-/* true: the region is gone. */
-static bool pool_close_region(struct pool *pool, struct region *region)
-{
-    const size_t bytes = region->slices * SLICE_BYTES;
-    if (region->free_slices < region_capacity(bytes))
-        return false;
-    const size_t dirty = region->dirty_slices * SLICE_BYTES;
-    struct region **link = &pool->regions;
-    while (*link != region)
-        link = &(*link)->next;
-    *link = region->next;
-    COMPILER_BARRIER();         /* nobody finds it once it is gone */
-    if (!region_close(region)) {
-        *link = region;
-        return false;
-    }
-    pool->dirty_bytes -= dirty;
-    pool->reserved_bytes -= bytes;
-    pool->purged_bytes += dirty;
-    return true;
-}
-
-void pool_release_free_regions(struct pool *pool)
-{
-    pool_lock(pool);
-    struct region *region = pool->regions;
-    while (region != NULL) {
-        struct region *next = region->next;
-        (void)!pool_close_region(pool, region);
-        region = next;
-    }
-    lock_give(&pool->lock);
-}
-
-void pool_empty(struct pool *pool)
-{
-    pool_lock(pool);
-    mapping_drop_all(pool);
-    lock_give(&pool->lock);
-    pool_release_free_regions(pool);
-}
 
 struct pool_place {
     struct region *region;
@@ -347,7 +345,7 @@ static bool pool_find(struct pool *pool, size_t slices, size_t step,
     }
     if (place->region != NULL)
         return true;
-    struct region *r = pool_add_region(pool, slices + step - 1);
+    struct region *r = growth_add(pool, slices + step - 1);
     if (r == NULL)
         return false;
     *place = (struct pool_place){ r, region_find(r, slices, step, &warmest) };
@@ -359,7 +357,7 @@ static void pool_note_taken(struct pool *pool, size_t bytes, size_t dirty)
 {
     /* A process that has given nothing back need not know the time. */
     if (pool->dirty_bytes == 0 && pool->decay.purged == 0) {
-        pool->taken_bytes += bytes;
+        pool_count_taken(pool, (int64_t)bytes);
         decay_note_active(&pool->decay, pool_active(pool));
         return;
     }
@@ -367,7 +365,7 @@ static void pool_note_taken(struct pool *pool, size_t bytes, size_t dirty)
     if (dirty > 0 && pool->dirty_bytes + pool->leased_bytes
         > decay_base(pool_active(pool)))
         decay_note_useful(&pool->decay, now_ms);
-    pool->taken_bytes += bytes;
+    pool_count_taken(pool, (int64_t)bytes);
     pool->dirty_bytes -= dirty;
     pool_tick(pool, now_ms);
     if (bytes > dirty)
@@ -421,7 +419,7 @@ static void pool_give_locked(struct pool *pool, struct region *region,
 {
     back.now_ms = sys_now_ms();
     region_give(region, back);
-    pool->taken_bytes -= back.count * SLICE_BYTES;
+    pool_count_taken(pool, -(int64_t)(back.count * SLICE_BYTES));
     pool->dirty_bytes += back.touched * SLICE_BYTES;
     pool_settle(pool, back.now_ms);
 }

@@ -43,6 +43,7 @@ struct pool {
     size_t region_bytes_next;   /* how much to reserve next time */
     struct chunk_queue queues[CHUNK_LISTS];
     struct extent *live;        /* own mappings handed out */
+    struct extent *refused;     /* freed, and hooks would not have them */
     struct extent *cached;      /* freed mappings, the latest first */
     struct extent *records;     /* spare records for mappings */
     size_t taken_bytes;
@@ -50,13 +51,22 @@ struct pool {
     size_t leased_bytes;        /* that heaps may keep; count as dirty */
     size_t reserved_bytes;
     size_t mapped_bytes;        /* live own mappings */
-    uint64_t purges;
+    uint64_t sweeps;            /* decisions to purge */
+    uint64_t purges;            /* pieces purged */
     uint64_t purged_bytes;
+    size_t abandoned_bytes;     /* mappings that the system would not take */
     uint64_t ticked_ms;
     struct decay decay;
 
     /* any thread, atomically */
+    _Atomic size_t active_pages;            /* of taken_bytes */
+    struct extent_hooks *_Atomic hooks;     /* NULL: the system's memory */
+    _Atomic bool hooked;        /* they were not NULL, ever */
+    _Atomic size_t retain_grow_limit;       /* regions of hooks are no longer
+                                 * than this, if it is not 0 */
+    unsigned index;             /* of its arena, for hooks */
     _Atomic int64_t dirty_decay_ms;
+    _Atomic size_t record_count;            /* of mappings, ever made */
     _Atomic uint64_t listed;    /* bit k: a region may have marks of kind k */
 };
 
@@ -70,6 +80,22 @@ struct pool {
         .region_bytes_next = POOL_REGION_BYTES_FIRST, \
         .dirty_decay_ms = (decay_ms),                 \
     }
+
+/* Is any of its memory not the system's? */
+static inline bool pool_is_hooked(const struct pool *pool)
+{
+    return UNLIKELY(load_relaxed(&pool->hooked));
+}
+
+/* Where its memory comes from, from now on. */
+static inline struct hooks_source pool_source(const struct pool *pool)
+{
+    /* pairs with arenas_set_hooks() */
+    return (struct hooks_source){ load_acquire(&pool->hooks), pool->index };
+}
+
+/* Under lock pool: so much more, or less, is handed out. */
+void pool_count_taken(struct pool *pool, int64_t bytes);
 
 /* The age at which dirty memory goes back; -1 never, 0 at once. */
 void pool_set_dirty_decay_ms(struct pool *pool, int64_t dirty_decay_ms);
@@ -112,6 +138,11 @@ MUST_USE bool pool_remap(struct extent *extent, size_t bytes);
  * the system can do that. The run stays handed out. */
 void pool_move_contents(struct extent *mapping, struct extent *run);
 
+/* Where hooks could not be called under the caller's lock: have memory for a
+ * run of so many slices; do what the limit asks for. false: no memory. */
+MUST_USE bool pool_make_room(struct pool *pool, size_t slices);
+void pool_catch_up(struct pool *pool);
+
 /* All dirty memory back to the system. */
 void pool_purge(struct pool *pool);
 
@@ -120,6 +151,10 @@ void pool_release_free_regions(struct pool *pool);
 
 /* The same, and freed mappings: nothing is handed out any more. */
 void pool_empty(struct pool *pool);
+
+/* What was counted, and is no sum of what there is, is 0 again; under the
+ * lock. */
+void pool_forget_counts(struct pool *pool);
 
 /* How much ever went back to the system. */
 uint64_t pool_purged_bytes(struct pool *pool);

@@ -50,9 +50,10 @@ size_t region_capacity(size_t bytes)
     return slices > head ? slices - head : 0;
 }
 
-static void region_fill(struct region *region, size_t head)
+static void region_fill(struct region *region)
 {
     const size_t slices = region->slices;
+    const size_t head = region->head_slices;
     bitmap_set(region->free, head, slices - head);
     region->free_slices = slices - head;
     region->lowest_free = head;
@@ -69,33 +70,92 @@ static void region_fill(struct region *region, size_t head)
     }
 }
 
-struct region *region_open(struct pool *pool, struct chunk_queue *queues,
-    size_t bytes)
+/* What it is, for so many slices, in a head that can be touched. */
+static struct region *region_begin(char *head, size_t slices)
 {
-    const size_t slices = bytes / SLICE_BYTES;
-    const size_t guard = sys_page_bytes();
     const struct region_layout at = region_layout_of(slices);
-
-    char *base = sys_reserve(bytes, CHUNK_BYTES);
-    if (base == NULL)
-        return NULL;
-    if (!map_cover(base, bytes) || !sys_commit(base + guard, at.end)) {
-        (void)!sys_release(base, bytes);
-        return NULL;
-    }
-
-    char *head = base + guard;
     struct region *region = (struct region *)(void *)head;
-    region->base = base;
-    region->pool = pool;
-    region->queues = queues;
     region->slices = slices;
     region->free = (uint64_t *)(void *)(head + at.free);
     region->dirty = (uint64_t *)(void *)(head + at.dirty);
     region->chunk = (struct chunk *)(void *)(head + at.chunk);
     region->extent = (struct extent *)(void *)(head + at.extent);
     region->mark = (_Atomic uint64_t *)(void *)(head + at.mark);
-    region_fill(region, region_head_slices(slices));
+    return region;
+}
+
+struct region *region_open(struct pool *pool, struct chunk_queue *queues,
+    size_t bytes)
+{
+    const size_t slices = bytes / SLICE_BYTES;
+    const size_t guard = sys_page_bytes();
+
+    char *base = sys_reserve(bytes, CHUNK_BYTES);
+    if (base == NULL)
+        return NULL;
+    if (!map_cover(base, bytes)
+        || !sys_commit(base + guard, region_layout_of(slices).end)) {
+        (void)!sys_release(base, bytes);
+        return NULL;
+    }
+
+    struct region *region = region_begin(base + guard, slices);
+    region->base = base;
+    region->pool = pool;
+    region->queues = queues;
+    region->head_slices = region_head_slices(slices);
+    region_fill(region);
+    return region;
+}
+
+/* -- with hooks -- */
+
+/* The head, between its guards. */
+static char *region_reserve_head(size_t slices)
+{
+    const size_t guard = sys_page_bytes();
+    const size_t end = region_layout_of(slices).end;
+    char *start = sys_reserve(guard + end + guard, guard);
+    if (start == NULL)
+        return NULL;
+    if (sys_commit(start + guard, end))
+        return start + guard;
+    (void)!sys_release(start, guard + end + guard);
+    return NULL;
+}
+
+void region_forget(struct region *region)
+{
+    const size_t guard = sys_page_bytes();
+    const size_t end = region_layout_of(region->slices).end;
+    if (!sys_release((char *)region - guard, guard + end + guard))
+        (void)!sys_purge(region, end);
+}
+
+struct region *region_open_hooked(struct pool *pool,
+    struct chunk_queue *queues, struct hooks_source source, size_t bytes)
+{
+    const size_t slices = bytes / SLICE_BYTES;
+    char *head = region_reserve_head(slices);
+    if (head == NULL)
+        return NULL;
+    struct region *region = region_begin(head, slices);
+    /* Runs are aligned by their place in the region. */
+    region->memory = hooks_take(source, bytes, CHUNK_BYTES);
+    region->base = region->memory.start;
+    region->pool = pool;
+    region->queues = queues;
+    region->source = source;
+    if (region->base != NULL && !map_cover(region->base, bytes)) {
+        hooks_give_up(source, region->base, bytes);
+        region->base = NULL;
+    }
+    if (region->base == NULL) {
+        region_forget(region);
+        return NULL;
+    }
+    region_fill(region);
+    region->committed = slices;
     return region;
 }
 
@@ -141,17 +201,21 @@ static void chunk_relist(struct chunk *chunk, bool aged)
     chunk->list = list;
 }
 
+void region_unlist(struct region *region)
+{
+    for (size_t c = 0; c < region->slices / CHUNK_SLICES; c++)
+        chunk_unlist(&region->chunk[c]);
+}
+
+void region_relist(struct region *region)
+{
+    for (size_t c = 0; c < region->slices / CHUNK_SLICES; c++)
+        chunk_relist(&region->chunk[c], false);
+}
+
 bool region_close(struct region *region)
 {
-    struct region old = *region;
-    /* Off the lists first: the chunks lie in what goes away. */
-    for (size_t c = 0; c < old.slices / CHUNK_SLICES; c++)
-        chunk_unlist(&old.chunk[c]);
-    if (sys_release(old.base, old.slices * SLICE_BYTES))
-        return true;
-    for (size_t c = 0; c < old.slices / CHUNK_SLICES; c++)
-        chunk_relist(&old.chunk[c], false);
-    return false;
+    return sys_release(region->base, region->slices * SLICE_BYTES);
 }
 
 /* -- finding, taking, giving -- */
@@ -272,7 +336,7 @@ bool region_take(struct region *region, size_t first, size_t count,
     const size_t dirty = bitmap_count(region->dirty, first, count);
     bitmap_clear(region->free, first, count);
     COMPILER_BARRIER();
-    *zero = dirty == 0;
+    *zero = dirty == 0 && (!region_is_hooked(region) || region->memory.zero);
     for (size_t at = first; at < first + count;) {
         struct chunk *chunk = &region->chunk[at / CHUNK_SLICES];
         const size_t end = min_size(round_down(at, CHUNK_SLICES)
@@ -336,6 +400,7 @@ _Static_assert(EXTENT_FREE == 0, "a purged record is a free one");
 size_t region_purge(struct chunk *chunk)
 {
     struct region *region = chunk->region;
+    ASSERT(!region_is_hooked(region));
     const size_t low = (size_t)(chunk - region->chunk) * CHUNK_SLICES;
     const size_t high = low + CHUNK_SLICES;
     size_t purged = 0;
@@ -407,8 +472,7 @@ bool region_reaches(const struct region *region, const void *pointer)
 {
     const size_t slice =
         ((uintptr_t)pointer - (uintptr_t)region->base) / SLICE_BYTES;
-    return slice < region->slices
-        && slice >= region_head_slices(region->slices);
+    return slice < region->slices && slice >= region->head_slices;
 }
 
 /* -- audit -- */

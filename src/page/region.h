@@ -18,6 +18,9 @@
  *   '------------------ head, a whole number of slices --------------'
  *   | slices ...
  *
+ * Where the memory comes from hooks the head is a mapping of its own, and all
+ * slices are handed out; what is purged there is not known to be zero.
+ *
  * Holds, and region_audit() asserts:
  *   R1  free_slices is the number of set bits of `free`
  *   R2  dirty_slices is the number of set bits of `dirty`
@@ -36,6 +39,7 @@
 #define PAGE_REGION_H
 
 #include "page/extent.h"
+#include "page/hooks.h"
 
 enum { CHUNK_SLICES = 32 };
 
@@ -68,6 +72,9 @@ struct region {
     struct pool *pool;
     struct chunk_queue *queues; /* the pool's, CHUNK_LISTS of them */
     size_t slices;
+    size_t head_slices;         /* of them, for what is below */
+    struct hooks_source source; /* whose memory it is */
+    struct hooks_memory memory; /* if not the system's */
     uint64_t *free;
     uint64_t *dirty;
     struct chunk *chunk;
@@ -90,12 +97,34 @@ struct region {
 MUST_USE struct region *region_open(struct pool *pool,
     struct chunk_queue *queues, size_t bytes);
 
+/* The same from hooks, all to be handed out. No lock may be held. */
+MUST_USE struct region *region_open_hooked(struct pool *pool,
+    struct chunk_queue *queues, struct hooks_source source, size_t bytes);
+
+/* Its chunks off the pool's queues, which they must be before it closes; or on
+ * them again. */
+void region_unlist(struct region *region);
+void region_relist(struct region *region);
+
 /* Give all of a region back, of which nothing is used. false: the system
  * refuses; it stays as it was. */
 MUST_USE bool region_close(struct region *region);
 
-/* How many slices a region of so many bytes can hand out at once. */
+/* The memory of one with hooks went back: so goes its head. */
+void region_forget(struct region *region);
+
+static inline bool region_is_hooked(const struct region *region)
+{
+    return region->source.hooks != NULL;
+}
+
+/* How many slices a region of so many bytes of the system's can hand out at
+ * once; and how many of them this one can. */
 size_t region_capacity(size_t bytes);
+static inline size_t region_room(const struct region *region)
+{
+    return region->slices - region->head_slices;
+}
 
 /*
  * A place for a run of count slices, at a multiple of step slices: the lowest

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * die - misuse() and panic(): the only way this library stops a program.
+ * die - misuse(), panic(), sys_stop(): how this library stops a program.
  * See sys.h.
  */
 #include "sys/sys.h"
@@ -27,6 +27,13 @@ static void (*_Atomic misuse_listener)(const char *line);
 void sys_set_listener(void (*listener)(const char *line))
 {
     store_relaxed(&misuse_listener, listener);
+}
+
+static void (*_Atomic misuse_stop)(const char *line);
+
+void sys_set_stop(void (*stop)(const char *line))
+{
+    store_relaxed(&misuse_stop, stop);
 }
 
 static void misuse_say(struct text *text)
@@ -63,7 +70,10 @@ void misuse(struct misuse_report report)
     }
     text_string(&text, "\n");
     misuse_say(&text);
-    if (policy == MISUSE_ABORT)
+    void (*stop)(const char *line) = load_relaxed(&misuse_stop);
+    if (policy == MISUSE_ABORT && stop != NULL)
+        stop(text.bytes);
+    else if (policy == MISUSE_ABORT)
         abort();
 }
 
@@ -76,4 +86,17 @@ void panic(const char *what)
     text_string(&text, "\n");
     sys_write_error(text.bytes, text.length);
     abort();
+}
+
+void sys_stop(void)
+{
+    abort();
+}
+
+bool sys_tell_stop(const char *line)
+{
+    void (*stop)(const char *line) = load_relaxed(&misuse_stop);
+    if (stop != NULL)
+        stop(line);
+    return stop != NULL;
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/units.h"
 
 #ifndef MADV_WIPEONFORK
@@ -346,7 +347,51 @@ uint64_t sys_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t sys_now_ns(void)
+{
+    struct timespec now = { 0, 0 };
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 extern char **environ;
+
+unsigned sys_processors(void)
+{
+    /* As many as a kernel can be built for. */
+    uint64_t mask[8192 / 64];
+    unsigned count = 0;
+    const long bytes = linux_call(SYS_sched_getaffinity,
+        (long[6]){ 0, sizeof mask, (long)mask });
+    for (long i = 0; i < bytes / (long)sizeof *mask; i++)
+        count += bits_count(mask[i]);
+    return count > 0 ? count : 1;
+}
+
+bool sys_read_link(const char *path, char *target, size_t bytes)
+{
+    const long length = linux_call(SYS_readlinkat,
+        (long[6]){ AT_FDCWD, (long)path, (long)target, (long)bytes - 1 });
+    if (linux_is_error(length))
+        return false;
+    target[length] = 0;
+    return true;
+}
+
+bool sys_read_file(const char *path, char *text, size_t bytes)
+{
+    const long file = linux_call(SYS_openat,
+        (long[6]){ AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC });
+    if (linux_is_error(file))
+        return false;
+    const long length = linux_call(SYS_read,
+        (long[6]){ file, (long)text, (long)bytes - 1 });
+    (void)linux_call(SYS_close, (long[6]){ file });
+    if (linux_is_error(length))
+        return false;
+    text[length] = 0;
+    return true;
+}
 
 const char *sys_environment(const char *name)
 {
@@ -434,6 +479,19 @@ void sys_wait(_Atomic uint32_t *word, uint32_t value)
 {
     (void)linux_call(SYS_futex, (long[6]){ (long)word, FUTEX_WAIT_PRIVATE,
         value });
+}
+
+/* Far enough away to be for ever. */
+#define LINUX_WAIT_SECONDS_MAX ((uint64_t)1 << 30)
+
+void sys_wait_ms(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
+{
+    const struct timespec timeout = {
+        .tv_sec = (time_t)min_size(ms / 1000, LINUX_WAIT_SECONDS_MAX),
+        .tv_nsec = (long)(ms % 1000) * 1000000,
+    };
+    (void)linux_call(SYS_futex, (long[6]){ (long)word, FUTEX_WAIT_PRIVATE,
+        value, (long)&timeout });
 }
 
 void sys_wake_one(_Atomic uint32_t *word)

@@ -15,6 +15,9 @@
  *          L3  if a holder has vanished, the word is of an older generation,
  *              or broken is set, until lock_mend()
  *
+ * A lock counts what happens to it. That costs the taker a few stores to its
+ * line; time is only asked for where somebody has to sleep.
+ *
  * Tests    test/unit/sys/lock_test.c
  */
 #ifndef SYS_LOCK_H
@@ -28,12 +31,37 @@ enum lock_rank {
     LOCK_COUNT
 };
 
+/* What happened to a lock, under jemalloc's names. Times in nanoseconds. */
+enum { LOCK_COUNTS = 7 };
+struct lock_counts {
+    uint64_t num_ops;           /* times taken */
+    uint64_t num_wait;          /* of those, after sleeping */
+    uint64_t num_spin_acq;      /* after trying more than once */
+    uint64_t num_owner_switch;  /* by another thread than the last time */
+    uint64_t total_wait_time;
+    uint64_t max_wait_time;
+    uint64_t max_num_thds;      /* asleep at once */
+};
+
 /* All zero is a free lock of rank 0; set rank where it is another. */
 struct lock {
     _Atomic uint32_t word;
     enum lock_rank rank;
     bool broken;                /* under the lock itself */
+
+    /* the holder writes, any thread reads */
+    _Atomic uint64_t counts[LOCK_COUNTS];
+    const void *_Atomic last;   /* who took it last */
+
+    /* any thread, atomically */
+    _Atomic uint32_t asleep;
 };
+
+/* The counts, as they are now; any thread. */
+struct lock_counts lock_read_counts(const struct lock *lock);
+
+/* Begin to count anew; the caller holds the lock. */
+void lock_reset_counts(struct lock *lock);
 
 void lock_take(struct lock *lock);
 void lock_give(struct lock *lock);

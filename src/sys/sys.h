@@ -20,6 +20,7 @@
 
 #include "sys/barrier.h"
 #include "sys/fork.h"
+#include "sys/helper.h"
 #include "sys/life.h"
 #include "sys/peek.h"
 #include "sys/secret.h"
@@ -75,6 +76,19 @@ bool sys_single_threaded(void);
 /* Milliseconds of a monotonic clock with a resolution of some. */
 uint64_t sys_now_ms(void);
 
+/* Nanoseconds of a monotonic clock, for short times. */
+uint64_t sys_now_ns(void);
+
+/* Processors that this process may run on, 1 or more; asked for anew. */
+unsigned sys_processors(void);
+
+/* Where a symbolic link points, at most bytes - 1 of it; false: nowhere. */
+MUST_USE bool sys_read_link(const char *path, char *target, size_t bytes);
+
+/* The text of a file, as far as it fits, with a 0 at its end. false: it cannot
+ * be read. */
+MUST_USE bool sys_read_file(const char *path, char *text, size_t bytes);
+
 /* A variable of the environment; NULL also in set-user-id programs. */
 const char *sys_environment(const char *name);
 
@@ -97,6 +111,9 @@ void sys_on_fork_child(void (*call)(void));
 /* Sleep while *word == value, at most until woken; may return early. */
 void sys_wait(_Atomic uint32_t *word, uint32_t value);
 void sys_wake_one(_Atomic uint32_t *word);
+
+/* As sys_wait, at most so long; UINT64_MAX: for ever. */
+void sys_wait_ms(_Atomic uint32_t *word, uint32_t value, uint64_t ms);
 
 /* -- output and the end -- */
 
@@ -127,8 +144,18 @@ void sys_set_misuse_policy(int64_t policy);
 /* Who hears of reports beside stderr; NULL: nobody. */
 void sys_set_listener(void (*listener)(const char *line));
 
+/* Called with the report of a misuse instead of ending the process; NULL:
+ * nothing is. */
+void sys_set_stop(void (*stop)(const char *line));
+
 /* Something that cannot be: say so and end the process. */
 COLD NORETURN void panic(const char *what);
+
+/* End the process, as abort does: why was said before. */
+COLD NORETURN void sys_stop(void);
+
+/* Hand a line to who hears of misuse instead of abort; false: nobody does. */
+MUST_USE bool sys_tell_stop(const char *line);
 
 /* ASSERT costs nothing in release builds; CHECK is always there. */
 #define SYS_QUOTE_(x) #x
@@ -144,6 +171,7 @@ COLD NORETURN void panic(const char *what);
 enum sys_call {
     SYS_RESERVE, SYS_MAP, SYS_COMMIT, SYS_RELEASE, SYS_PURGE, SYS_RESIZE,
     SYS_MOVE, SYS_LIFT, SYS_THREAD_EXIT, SYS_WIPED, SYS_BARRIER,
+    SYS_THREAD_START,
     SYS_CALL_KINDS
 };
 

@@ -32,8 +32,18 @@
 #define add_relaxed(word, value) \
     atomic_fetch_add_explicit(word, value, memory_order_relaxed)
 
+/* The same for a counter that nobody else writes now: no locked instruction. */
+#define bump_relaxed(word, value) \
+    store_relaxed(word, load_relaxed(word) + (value))
+
+#define add_release(word, value) \
+    atomic_fetch_add_explicit(word, value, memory_order_release)
+
 #define or_relaxed(word, value) \
     atomic_fetch_or_explicit(word, value, memory_order_relaxed)
+
+#define and_relaxed(word, value) \
+    atomic_fetch_and_explicit(word, value, memory_order_relaxed)
 
 #define fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define fence_release() atomic_thread_fence(memory_order_release)

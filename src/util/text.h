@@ -31,11 +31,24 @@ void text_span(struct text *text, const char *start, size_t length);
 void text_number(struct text *text, uint64_t number, unsigned width);
 void text_hex(struct text *text, uint64_t number);
 
+/* So many units of 1/65536, as a decimal fraction of at most 14 digits; the
+ * largest number of them stands for -1. */
+void text_ratio(struct text *text, uint32_t ratio);
+
 /*
- * A whole decimal number, perhaps with a minus sign, and nothing else.
- * false: not a number, or out of the range of int64_t; *number untouched.
+ * A whole number as strtoumax() reads it with base 0, and nothing after it:
+ * white space, a sign, 0x for hexadecimal, 0 for octal; a negative one as the
+ * bits of the two's complement. false: none, or more than 64 bits; *number
+ * untouched.
  */
-MUST_USE bool text_parse(const char *start, size_t length, int64_t *number);
+MUST_USE bool text_parse(const char *start, size_t length, uint64_t *number);
+
+/*
+ * A decimal fraction such as 0.25, .5 or 12, in units of 1/65536, rounded
+ * down. false: none, or 65536 and more; *ratio untouched.
+ */
+MUST_USE bool text_parse_ratio(const char *start, size_t length,
+    uint32_t *ratio);
 
 /* Is the span the word? */
 bool text_equal(const char *start, size_t length, const char *word);

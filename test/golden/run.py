@@ -5,13 +5,14 @@
 Usage: run.py --list | --packages
        run.py --lib LIBASHLAR.SO --build FOLDER [--suite NAME]
 
-exports.txt    the symbols that the library and the archive show
-fast_path.tsv  the instructions that malloc and free may execute
+exports.txt    the symbols that the libraries and the archive show
+fast_path.tsv  the instructions that malloc, free and their kin may execute
 
 A difference is either a mistake in the library, or a decision, which changes
 the file here and is then seen in review.
 """
 import csv
+import glob
 import os
 import platform
 import re
@@ -26,9 +27,12 @@ sys.path.insert(0, str(HERE.parent / "start"))
 from workshop import SKIPPED, main  # noqa: E402
 
 ROOT = HERE.parent.parent
-PACKAGES = ["gcc", "libc6-dev", "binutils", "clang", "cmake", "make"]
+PACKAGES = ["gcc", "libc6-dev", "binutils", "clang", "cmake", "make",
+            "libjemalloc2"]
 # What the C library keeps for all libraries that are loaded later.
 TLS_BYTES_MAX = 512
+# What mallocx and dallocx may take more than malloc and free, if without flags.
+FLAGS_MAX = 6
 
 
 # -- symbols --
@@ -44,12 +48,18 @@ def expect_exports(shop, what, names):
                 f"{sorted(wanted - names)}")
 
 
+def shown(shop, library):
+    """Name to kind of what a shared library shows; a version is part of a
+    name."""
+    listing = shop.tool("nm", "-D", "--defined-only", library).splitlines()
+    names = {line.split()[-1]: line.split()[-2] for line in listing}
+    shop.expect(len(names) == len(listing), "a name is shown twice")
+    return names
+
+
 def exports(shop):
     """The shared library shows what is listed, and the table says the same."""
-    listing = shop.tool("nm", "-D", "--defined-only", shop.library)
-    names = [line.split()[-1].split("@")[0] for line in listing.splitlines()]
-    shop.expect(len(names) == len(set(names)), "a name is shown twice")
-    expect_exports(shop, shop.library.name, set(names))
+    expect_exports(shop, shop.library.name, shown(shop, shop.library).keys())
     table = (ROOT / "src/table/export.def").read_text(encoding="utf-8")
     rows = re.findall(r"^EXPORT_\w+\((\w+)\)", table, re.MULTILINE)
     expect_exports(shop, "src/table/export.def", set(rows))
@@ -61,6 +71,31 @@ def archive_exports(shop):
     names = [line.split()[-1] for line in listing.splitlines()
              if len(line.split()) == 3]
     expect_exports(shop, shop.archive.name, set(names))
+
+
+def jemalloc_exports(shop):
+    """The other shared library can take the place of Debian's libjemalloc2."""
+    library = shop.build / "jemalloc/libjemalloc.so.2"
+    dynamic = shop.tool("readelf", "-d", library)
+    shop.expect("soname: [libjemalloc.so.2]" in dynamic,
+                f"its SONAME is another one:\n{dynamic}")
+    ours = shown(shop, library)
+    expect_exports(shop, library.name, ours.keys())
+    # V: what a program defines as well is the program's.
+    for name in ("malloc_conf", "malloc_conf_2_conf_harder"):
+        shop.expect(ours.get(name) == "V", f"{name} is not a weak variable")
+    found = glob.glob("/usr/lib/*/libjemalloc.so.2")
+    if not found:
+        shop.skip("Debian's libjemalloc2 is not installed")
+        return
+    theirs = shown(shop, found[0])
+    shop.expect(len(theirs) >= 44, f"{found[0]} shows only {theirs}")
+    shop.expect(theirs.keys() <= ours.keys(),
+                f"of {found[0]} are missing: {theirs.keys() - ours.keys()}")
+    functions = {name for name, kind in theirs.items() if kind == "T"}
+    ours_too = {name for name, kind in ours.items() if kind in "TW"}
+    shop.expect(functions <= ours_too,
+                f"these are no functions: {functions - ours_too}")
 
 
 def tls_size(shop):
@@ -102,6 +137,12 @@ def measure(shop, library, compiler):
                 f"measured and listed calls differ: {counts}")
     for key in sorted(counts.keys() & rows.keys()):
         compare(shop, key, counts[key], rows[key], compiler)
+    for size in sorted({size for _, size in counts}):
+        plain = counts["malloc", size] + counts["free", size]
+        flagged = counts["mallocx", size] + counts["dallocx", size]
+        shop.expect(flagged <= plain + FLAGS_MAX,
+                    f"of {size} bytes, mallocx and dallocx without flags take "
+                    f"{flagged} instructions, malloc and free {plain}")
 
 
 def compare(shop, key, count, row, compiler):
@@ -157,6 +198,7 @@ def fast_path_clang(shop):
 SUITES = {
     "exports": exports,
     "archive-exports": archive_exports,
+    "jemalloc-exports": jemalloc_exports,
     "tls-size": tls_size,
     "fast-path": fast_path,
     "fast-path-clang": fast_path_clang,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * steps - how many instructions malloc and free execute when they hit.
+ * steps - how many instructions malloc and free execute when they hit, and
+ * the functions that take their place with flags.
  *
  * Goal    a number that is the same on every run and every x86-64 machine,
  *         so that a budget can be held exactly.
@@ -19,10 +20,11 @@
  *         looks whether there is some after all, which does not show either.
  *
  * Prints  "malloc SIZE COUNT", "free SIZE COUNT" (into the hand) and
- *         "free-slab SIZE COUNT", a line each. Ends with 77 where tracing is
- *         not allowed.
+ *         "free-slab SIZE COUNT", a line each; then mallocx, dallocx, sdallocx
+ *         alike, with no flags. Ends with 77 where tracing is not allowed.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <sched.h>
@@ -52,27 +54,66 @@ static const size_t sizes[] = {
 };
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
+/* Which functions are measured together: each gives what the first takes. */
+enum family { PLAIN, WITH_FLAGS, WITH_SIZE, FAMILIES };
+static const struct { const char *take, *give; } names[FAMILIES] = {
+    { "malloc", "free" },
+    { "mallocx", "dallocx" },
+    { NULL, "sdallocx" },       /* mallocx again, which has its lines */
+};
+
 /* -- the traced copy -- */
 
 /* Through variables, so that no call is optimised away. */
 static void *(*volatile call_malloc)(size_t) = malloc;
 static void (*volatile call_free)(void *) = free;
+static void *(*volatile call_mallocx)(size_t, int);
+static void (*volatile call_dallocx)(void *, int);
+static void (*volatile call_sdallocx)(void *, size_t, int);
+
+static enum family family;
+
+static void find_functions(void)
+{
+    call_mallocx = (void *(*)(size_t, int))dlsym(RTLD_DEFAULT, "mallocx");
+    call_dallocx = (void (*)(void *, int))dlsym(RTLD_DEFAULT, "dallocx");
+    call_sdallocx =
+        (void (*)(void *, size_t, int))dlsym(RTLD_DEFAULT, "sdallocx");
+}
+
+static void *take(size_t size)
+{
+    return family == PLAIN ? call_malloc(size) : call_mallocx(size, 0);
+}
+
+static void give(void *block, size_t size)
+{
+    if (family == PLAIN)
+        call_free(block);
+    else if (family == WITH_FLAGS)
+        call_dallocx(block, 0);
+    else
+        call_sdallocx(block, size, 0);
+}
 
 static void announce(uintptr_t function)
 {
     __asm__ volatile("int3" : : "a"(function) : "memory");
 }
 
-static void *announced_malloc(size_t size)
+static void *announced_take(size_t size)
 {
-    announce((uintptr_t)call_malloc);
-    return call_malloc(size);
+    announce(family == PLAIN ? (uintptr_t)call_malloc
+             : (uintptr_t)call_mallocx);
+    return take(size);
 }
 
-static void announced_free(void *block)
+static void announced_give(void *block, size_t size)
 {
-    announce((uintptr_t)call_free);
-    call_free(block);
+    announce(family == PLAIN ? (uintptr_t)call_free
+             : family == WITH_FLAGS ? (uintptr_t)call_dallocx
+             : (uintptr_t)call_sdallocx);
+    give(block, size);
 }
 
 static void warm_up(size_t size)
@@ -80,9 +121,9 @@ static void warm_up(size_t size)
     void *blocks[CALLS];
     for (int round = 0; round < WARM_ROUNDS; round++) {
         for (int i = 0; i < CALLS; i++)
-            blocks[i] = call_malloc(size);
+            blocks[i] = take(size);
         for (int i = 0; i < CALLS; i++)
-            call_free(blocks[i]);
+            give(blocks[i], size);
     }
 }
 
@@ -92,13 +133,13 @@ static void calls_in_hand(size_t size)
     void *blocks[ROOM_LEAST];
     malloc_trim(0);
     for (int i = 0; i < ROOM_LEAST; i++)
-        blocks[i] = call_malloc(size);
+        blocks[i] = take(size);
     for (int i = 0; i < KEPT; i++)
-        announced_free(blocks[i]);
+        announced_give(blocks[i], size);
     for (int i = 0; i < KEPT; i++)
-        blocks[i] = announced_malloc(size);
+        blocks[i] = announced_take(size);
     for (int i = 0; i < KEPT; i++)
-        call_free(blocks[i]);
+        give(blocks[i], size);
 }
 
 static void calls_into_the_slab(size_t size)
@@ -106,11 +147,11 @@ static void calls_into_the_slab(size_t size)
     static void *blocks[ROOM_MOST + CALLS];
     malloc_trim(0);
     for (int i = 0; i < ROOM_MOST + CALLS; i++)
-        blocks[i] = call_malloc(size);
+        blocks[i] = take(size);
     for (int i = 0; i < ROOM_MOST; i++)
-        call_free(blocks[i]);
+        give(blocks[i], size);
     for (int i = ROOM_MOST; i < ROOM_MOST + CALLS; i++)
-        announced_free(blocks[i]);
+        announced_give(blocks[i], size);
 }
 
 static void measured_calls(size_t size)
@@ -125,6 +166,9 @@ static int traced_main(void)
 {
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
         return CANNOT_TRACE;
+    find_functions();
+    if (call_mallocx == NULL || call_dallocx == NULL || call_sdallocx == NULL)
+        return 1;
     raise(SIGSTOP);
     for (int i = 0; i < SIZES; i++)
         measured_calls(sizes[i]);
@@ -189,10 +233,12 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void print_median(const char *call, size_t size, long *counts)
+static void print_median(const char *call, const char *how, size_t size,
+    long *counts)
 {
     qsort(counts, CALLS, sizeof *counts, by_value);
-    printf("%s %zu %ld\n", call, size, counts[CALLS / 2]);
+    if (call != NULL)
+        printf("%s%s %zu %ld\n", call, how, size, counts[CALLS / 2]);
 }
 
 /* In the order in which the copy announces its calls. */
@@ -207,23 +253,34 @@ static void count_calls(size_t size)
     }
     for (int i = 0; i < CALLS; i++)
         given[i] = count_call();
-    print_median("malloc", size, taken);
-    print_median("free", size, kept);
-    print_median("free-slab", size, given);
+    print_median(names[family].take, "", size, taken);
+    print_median(names[family].give, "", size, kept);
+    print_median(names[family].give, "-slab", size, given);
 }
 
-int main(int argc, char **argv)
+/* Each family in a process of its own: what was in hand before would show. */
+static void count_family(char *self)
 {
-    if (argc > 1)
-        return traced_main();
+    char argument[] = { (char)('0' + family), 0 };
     traced = fork();
     if (traced == 0) {
-        execl("/proc/self/exe", argv[0], "traced", (char *)NULL);
+        execl("/proc/self/exe", self, argument, (char *)NULL);
         _exit(1);
     }
     wait_stopped(SIGSTOP);
     for (int i = 0; i < SIZES; i++)
         count_calls(sizes[i]);
     kill(traced, SIGKILL);
+    waitpid(traced, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        family = (enum family)(argv[1][0] - '0');
+        return traced_main();
+    }
+    for (family = PLAIN; family < FAMILIES; family++)
+        count_family(argv[0]);
     return 0;
 }

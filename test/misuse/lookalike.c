@@ -287,7 +287,7 @@ static void give_all(struct worker *worker)
 static void *live(void *argument)
 {
     struct worker *worker = argument;
-    thread_set_hardening(dice_below(&worker->dice, 4) == 0);
+    thread_set_default(THREAD_HARDENED, dice_below(&worker->dice, 4) == 0);
     worker->prepares = dice_below(&worker->dice, 6) == 0;
     uint64_t ops = dice_below(&worker->dice, LIFE_OPS);
     ops = ops < worker->left ? ops : worker->left;

@@ -15,8 +15,8 @@ from pathlib import Path
 from harness import (Failure, base_environment, find_program, is_served,
                      require)
 
-STATS_BEGIN = b"___ Begin ashlar statistics ___"
-STATS_END = b"--- End ashlar statistics ---"
+STATS_BEGIN = b"___ Begin jemalloc statistics ___"
+STATS_END = b"--- End jemalloc statistics ---"
 
 
 class Tool:

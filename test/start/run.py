@@ -22,9 +22,8 @@ from workshop import HERE, PYTHON, main
 PACKAGES = ["g++", "libc6-dev", "binutils", "python3", "strace", "coreutils"]
 
 TLS_BYTES_MAX = 512          # of the surplus that dlopen can serve from
-OWN_SYSCALLS_MAX = 10        # that a preload may add to /bin/true
-BEGIN = "___ Begin ashlar statistics ___"
-END = "--- End ashlar statistics ---"
+IDLE_SYSCALLS_MAX = 1        # that a preload may add where nobody allocates
+OWN_SYSCALLS_MAX = 10        # and where somebody does
 NOBODY = 65534
 KEYS_MIN = 1000              # pthread keys that a process can take
 KEYLESS_KIB_MAX = 64 << 10   # three threads of 4 MB each, many times over
@@ -191,11 +190,13 @@ def syscalls(shop):
         return
     empty = shop.compile("empty.so", "empty.c", "-shared", "-fPIC",
                          "-Wl,-z,now", "-Wl,-z,relro")
-    for program in ("/bin/true", shop.compile("idle", "idle.c")):
-        expect_few_syscalls(shop, program, empty)
+    idle = shop.compile("idle", "idle.c")
+    for program, most in (("/bin/true", IDLE_SYSCALLS_MAX),
+                          (idle, OWN_SYSCALLS_MAX)):
+        expect_few_syscalls(shop, program, empty, most)
 
 
-def expect_few_syscalls(shop, program, empty):
+def expect_few_syscalls(shop, program, empty, most):
     without = traced(shop, program, empty)
     calls = traced(shop, program, shop.library)
     shop.expect(without and calls, "strace showed no system calls")
@@ -215,9 +216,9 @@ def expect_few_syscalls(shop, program, empty):
         if ours[name] > 0:
             ours[name] -= 1
             print(f"    {line}")
-    shop.expect(len(added) <= OWN_SYSCALLS_MAX,
+    shop.expect(len(added) <= most,
                 f"{program}: {len(added)} system calls of ours, more than "
-                f"{OWN_SYSCALLS_MAX}")
+                f"{most}")
 
 
 def traced(shop, program, library):
@@ -235,59 +236,7 @@ def traced(shop, program, library):
             if name and name[1] != "execve"]
 
 
-# -- options and errors --
-
-def options(shop):
-    """MALLOC_CONF: what is wrong in it is named, and the program runs on."""
-    plain = shop.compile("plain", "plain.c")
-
-    def run(conf):
-        return shop.run(plain, preload=[shop.library],
-                        environment={"MALLOC_CONF": conf})
-
-    shop.expect_served(plain)
-    shop.expect_output("no MALLOC_CONF",
-                       shop.run(plain, preload=[shop.library]),
-                       "done secure=0")
-    for conf in ("", "dirty_decay_ms:-1", "dirty_decay_ms:0",
-                 "dirty_decay_ms:5000", "stats_print:false",
-                 "on_misuse:warn", "abort_conf:true,dirty_decay_ms:-1"):
-        shop.expect_output(f"'{conf}'", run(conf), "done secure=0")
-    for key, value in (("no_such_key", "17"), ("dirty_decay_ms", "soon"),
-                       ("dirty_decay_ms", "-2"), ("stats_print", "maybe"),
-                       ("dirty_decay_ms", "9" * 30), ("on_misuse", "cry"),
-                       ("dirty_decay_ms", "12x"), ("stats_print", "")):
-        result = run(f"{key}:{value}")
-        shop.expect_output(f"'{key}:{value}'", result, "done secure=0",
-                           quiet=False)
-        shop.expect(result.stderr.startswith("<ashlar>: ") and
-                    key in result.stderr and value in result.stderr,
-                    f"'{key}:{value}' is not named: '{result.stderr}'")
-    for conf in ("stats_print", ":true", "true:", ":", "no_colon,x"):
-        result = run(conf)
-        shop.expect_output(f"'{conf}'", result, "done secure=0", quiet=False)
-        shop.expect("<ashlar>: " in result.stderr,
-                    f"'{conf}' is malformed, which nobody was told")
-    options_with_effect(shop, run)
-
-
-def options_with_effect(shop, run):
-    result = run("abort_conf:true,no_such_key:17")
-    shop.expect(result.returncode == -signal.SIGABRT and
-                "no_such_key" in result.stderr,
-                "abort_conf: ended with "
-                f"{result.returncode}, '{result.stderr}'")
-    for conf in ("stats_print:true", "no_such_key:1,stats_print:true"):
-        result = run(conf)
-        shop.expect_output(f"'{conf}'", result, "done secure=0", quiet=False)
-        shop.expect(result.stderr.count(BEGIN) == 1 and
-                    result.stderr.count(END) == 1 and
-                    result.stderr.index(BEGIN) < result.stderr.index(END),
-                    f"'{conf}' printed no report: '{result.stderr[:300]}'")
-    result = run("x:y," * 5000)
-    shop.expect_output("20 KB of unknown keys", result, "done secure=0",
-                       quiet=False)
-
+# -- errors --
 
 def errors(shop):
     """Threads start and end in a process without a free pthread key."""
@@ -352,7 +301,6 @@ SUITES = {
     "setuid": setuid,
     "ulimit": ulimit,
     "syscalls": syscalls,
-    "options": options,
     "errors": errors,
     "cxx": cxx,
     "needed": needed,

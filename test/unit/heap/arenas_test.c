@@ -38,7 +38,9 @@ static int numbers_are_used_again(void *unused)
     const unsigned second = make();
     CHILD_EXPECT(second == first + 1);
     CHILD_EXPECT(arenas_count() == second + 1);
-    CHILD_EXPECT(strcmp(arenas_at(first)->name, "manual_1") == 0);
+    char name[ARENA_NAME_BYTES];
+    snprintf(name, sizeof name, "manual_%u", first);
+    CHILD_EXPECT(strcmp(arenas_at(first)->name, name) == 0);
     CHILD_EXPECT(arenas_destroy(first));
     CHILD_EXPECT(arenas_at(first) == NULL && !arenas_exists(first));
     CHILD_EXPECT(arenas_count() == second + 1);
@@ -196,6 +198,33 @@ static int a_thread_comes_and_goes(void *unused)
     return nothing_is_left() ? 0 : 1;
 }
 
+/* -- oversize objects -- */
+
+static int oversize_objects_go_elsewhere(void *unused)
+{
+    (void)unused;
+    arenas_set_oversize_threshold(2 * MiB);
+    arenas_set_automatic(4);
+    CHILD_EXPECT(arenas_count() == 5);
+    void *small = API(malloc)(2 * MiB - 1);
+    void *large = API(malloc)(2 * MiB);
+    CHILD_EXPECT(arenas_of(small) == &arena_main);
+    const struct arena *other = arenas_of(large);
+    CHILD_EXPECT(other->index == 4 && !other->manual);
+    CHILD_EXPECT(strcmp(other->name, "auto_oversize") == 0);
+    CHILD_EXPECT(make() == 5);
+    memset(large, 1, 2 * MiB);
+    API(free)(large);
+    CHILD_EXPECT(other->pool.dirty_bytes == 0);
+    /* Who names an arena gets its memory. */
+    large = take_in(5, 3 * MiB);
+    CHILD_EXPECT(arenas_of(large) == arenas_at(5));
+    API(free)(large);
+    API(free)(small);
+    API(audit_all)();
+    return 0;
+}
+
 /* -- no memory -- */
 
 static int refusals_lose_nothing(void *unused)
@@ -233,6 +262,7 @@ CHILD_TEST(an_arena_gives_its_own)
 CHILD_TEST(reset_frees_everything)
 CHILD_TEST(threads_live_in_arenas)
 CHILD_TEST(a_thread_comes_and_goes)
+CHILD_TEST(oversize_objects_go_elsewhere)
 CHILD_TEST(refusals_lose_nothing)
 
 int main(void)
@@ -244,6 +274,7 @@ int main(void)
         cmocka_unit_test(reset_frees_everything_test),
         cmocka_unit_test(threads_live_in_arenas_test),
         cmocka_unit_test(a_thread_comes_and_goes_test),
+        cmocka_unit_test(oversize_objects_go_elsewhere_test),
         cmocka_unit_test(refusals_lose_nothing_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,8 +12,9 @@ static int live_hardened(void *argument)
     (void)argument;
     listen();
     CHILD_EXPECT(API(malloc)(10) != NULL);
-    thread_set_hardening(true);
-    CHILD_EXPECT(thread.own->hardened && thread.heap == NULL
+    thread_set_default(THREAD_HARDENED, true);
+    CHILD_EXPECT(thread.own->reasons == THREAD_HARDENED
+        && thread.heap == NULL
         && thread.self == OWNER_UNBORN);
     CHILD_EXPECT(hands_are_empty());
     for (size_t size = 0; size <= 3 * MiB; size += size / 2 + 1) {
@@ -28,8 +29,8 @@ static int live_hardened(void *argument)
     }
     expect_silence();
     API(audit_all)();
-    thread_set_hardening(false);
-    CHILD_EXPECT(thread.heap == thread.own && !thread.own->hardened
+    thread_set_default(THREAD_HARDENED, false);
+    CHILD_EXPECT(thread.heap == thread.own && thread.own->reasons == 0
         && thread.self == (uintptr_t)thread.own);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         CHILD_EXPECT(thread.own->bin[cls].shelf == NULL);
@@ -47,7 +48,8 @@ static void a_careful_thread_works_like_any_other(void **state)
 static void *is_born_hardened(void *argument)
 {
     API(free)(API(malloc)(100));
-    *(bool *)argument = thread.own != NULL && thread.own->hardened
+    *(bool *)argument = thread.own != NULL
+        && thread.own->reasons == THREAD_HARDENED
         && thread.heap == NULL && thread.self == OWNER_UNBORN;
     return NULL;
 }
@@ -56,10 +58,10 @@ static int bear_hardened(void *argument)
 {
     (void)argument;
     bool hardened = false;
-    thread_set_hardening(true);
+    thread_set_default(THREAD_HARDENED, true);
     thread_run(is_born_hardened, &hardened);
     CHILD_EXPECT(hardened);
-    thread_set_hardening(false);
+    thread_set_default(THREAD_HARDENED, false);
     thread_run(is_born_hardened, &hardened);
     CHILD_EXPECT(!hardened);
     API(audit_all)();
@@ -77,7 +79,7 @@ static int free_in_hand(void *argument)
 {
     const bool elsewhere = *(bool *)argument;
     listen();
-    thread_set_hardening(true);
+    thread_set_default(THREAD_HARDENED, true);
     for (unsigned cls = class_of(16); cls < CLASS_COUNT; cls++) {
         const size_t count = free_to(SEGMENT, cls, freed);
         while (!list_has(thread.own->bin[cls].shelf, freed[0])
@@ -120,7 +122,7 @@ static int write_late(void *argument)
 {
     const struct late_write *how = argument;
     listen();
-    thread_set_hardening(true);
+    thread_set_default(THREAD_HARDENED, true);
     const unsigned cls = class_of(256);
     struct block *victim;
     if (how->place == HAND) {
@@ -161,7 +163,7 @@ static int free_with_sizes(void *argument)
 {
     (void)argument;
     listen();
-    thread_set_hardening(true);
+    thread_set_default(THREAD_HARDENED, true);
     for (size_t size = 0; size < 2 * CLASS_BYTES_MAX; size += size / 40 + 1) {
         API(free_sized)(API(malloc)(size), size);
         API(free_aligned_sized)(API(aligned_alloc)(64, size), 64, size);

@@ -213,10 +213,10 @@ static void free_of_a_block_never_handed_out(void)
 static void free_with_another_size(void)
 {
     live();
-    thread_set_hardening(true);
+    thread_set_default(THREAD_HARDENED, true);
     /* The block is freed all the same. */
     API(free_sized)(misused(API(malloc)(100)), 1000);
-    thread_set_hardening(false);
+    thread_set_default(THREAD_HARDENED, false);
 }
 
 #define MINE " bytes in a slab of this thread"

@@ -214,7 +214,7 @@ static int thread_without_heap(void *argument)
     CHILD_EXPECT(block != NULL);
     CHILD_EXPECT(thread.heap == NULL && thread.stage == THREAD_UNBORN);
     CHILD_EXPECT(owner_of(block) == (uintptr_t)arena_main.shared);
-    memset(block, 1, 64);
+    memset(block, 1, 50);
     API(free)(block);
     char *run = API(malloc)(100 * KiB);
     CHILD_EXPECT(run != NULL && owner_of(run) == OWNER_RUN);

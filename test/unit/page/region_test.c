@@ -261,13 +261,17 @@ static void closes_whole_or_not_at_all(void **state)
     region_give(closed, (struct region_return){
         .first = CHUNK_SLICES, .count = 2, .touched = 2, .now_ms = 1 });
 
+    region_unlist(closed);
+    assert_null(at.queues[CHUNK_WHOLE].first);
     unit_fail_all(1u << SYS_RELEASE);
     assert_false(region_close(closed));
     (void)unit_fail_none();
+    region_relist(closed);
     region_audit(closed);
     assert_ptr_equal(at.queues[CHUNK_WHOLE].first, &closed->chunk[1]);
     assert_ptr_equal(at.queues[CHUNK_WHOLE].last, &closed->chunk[1]);
 
+    region_unlist(closed);
     assert_true(region_close(closed));
     assert_false(unit_is_mapped(base, BYTES));
     assert_null(at.queues[CHUNK_WHOLE].first);

@@ -341,6 +341,66 @@ static void forgetting_also_forgets_the_order(void **state)
         lock_give(&ranked[i]);
 }
 
+/* -- counts -- */
+
+static void *take_once(void *unused)
+{
+    lock_take(&shared.lock);
+    lock_give(&shared.lock);
+    return unused;
+}
+
+static void takers_and_changes_of_taker_are_counted(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        (void)take_once(NULL);
+    assert_true(lock_try(&shared.lock));
+    assert_false(lock_try(&shared.lock));
+    lock_give(&shared.lock);
+    struct lock_counts counts = lock_read_counts(&shared.lock);
+    assert_int_equal(counts.num_ops, 6);
+    assert_int_equal(counts.num_owner_switch, 1);
+    assert_int_equal(counts.num_wait + counts.num_spin_acq, 0);
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, take_once, NULL), 0);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    (void)take_once(NULL);
+    counts = lock_read_counts(&shared.lock);
+    assert_int_equal(counts.num_ops, 8);
+    assert_int_equal(counts.num_owner_switch, 3);
+    lock_take(&shared.lock);
+    lock_reset_counts(&shared.lock);
+    lock_give(&shared.lock);
+    counts = lock_read_counts(&shared.lock);
+    assert_int_equal(counts.num_ops + counts.num_owner_switch, 0);
+}
+
+static void sleepers_and_their_times_are_counted(void **state)
+{
+    (void)state;
+    enum { SLEEP_MS = 30 };
+    pthread_t other[THREADS];
+    lock_take(&shared.lock);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(
+            pthread_create(&other[i], NULL, take_once, NULL), 0);
+    while (load_relaxed(&shared.lock.asleep) < THREADS)
+        sleep_ms(1);
+    sleep_ms(SLEEP_MS);
+    lock_give(&shared.lock);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(other[i], NULL), 0);
+    const struct lock_counts counts = lock_read_counts(&shared.lock);
+    assert_int_equal(counts.num_ops, THREADS + 1);
+    assert_int_equal(counts.num_wait, THREADS);
+    assert_int_equal(counts.max_num_thds, THREADS);
+    assert_true(counts.max_wait_time >= SLEEP_MS * 1000000);
+    assert_true(counts.total_wait_time >= counts.max_wait_time);
+    assert_true(counts.total_wait_time <= THREADS * counts.max_wait_time);
+    assert_int_equal(load_relaxed(&shared.lock.asleep), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +419,8 @@ int main(void)
         cmocka_unit_test_setup(stale_waiters_are_forgotten_too, begin),
         cmocka_unit_test_setup(
             a_child_of_fork_takes_what_another_thread_held, begin),
+        cmocka_unit_test_setup(takers_and_changes_of_taker_are_counted, begin),
+        cmocka_unit_test_setup(sleepers_and_their_times_are_counted, begin),
         cmocka_unit_test(only_the_order_of_the_table_is_allowed),
         cmocka_unit_test(all_ranks_can_be_held_at_once),
         cmocka_unit_test(forgetting_also_forgets_the_order),

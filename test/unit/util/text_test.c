@@ -2,10 +2,11 @@
 /*
  * Goal: texts are what was appended, cut at the buffer's end and nowhere else
  * (T1), and numbers are read and written exactly. Method: the C library's
- * formatting and 128-bit arithmetic as twins, and the limits by hand.
+ * formatting and parsing as twins, and the limits by hand.
  */
 #include "unit/sys/unit.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "util/text.h"
@@ -118,55 +119,49 @@ static void writes_the_lowest_and_the_highest_number(void **state)
 
 /* -- reading -- */
 
-/* Is the text a number within the limits? By arithmetic wide enough. */
-static bool twin_parse(const char *start, size_t length, int64_t *number)
+/* What strtoumax() makes of the whole text; false: not of all of it. */
+static bool twin_parse(const char *start, size_t length, uint64_t *number)
 {
-    const bool negative = length > 0 && *start == '-';
-    if (length == negative || length > 30)
+    char copy[64];
+    char *end;
+    if (length >= sizeof copy || memchr(start, 0, length) != NULL)
         return false;
-    __extension__ __int128 value = 0;
-    for (size_t i = negative; i < length; i++) {
-        if (start[i] < '0' || start[i] > '9')
-            return false;
-        value = value * 10 + (start[i] - '0');
-    }
-    value = negative ? -value : value;
-    if (value < INT64_MIN || value > INT64_MAX)
+    memcpy(copy, start, length);
+    copy[length] = 0;
+    errno = 0;
+    const uintmax_t value = strtoumax(copy, &end, 0);
+    if (errno != 0 || end == copy || *end != 0)
         return false;
-    *number = (int64_t)value;
+    *number = value;
     return true;
 }
 
 static void expect_parse(const char *start, size_t length)
 {
-    const int64_t untouched = 0x5eed;
-    int64_t wanted = untouched;
-    int64_t number = untouched;
+    const uint64_t untouched = 0x5eed;
+    uint64_t wanted = untouched;
+    uint64_t number = untouched;
     const bool good = twin_parse(start, length, &wanted);
     if (text_parse(start, length, &number) != good || number != wanted)
-        fail_msg("\"%.*s\" read as %" PRId64, (int)length, start, number);
+        fail_msg("\"%.*s\" read as %" PRIu64, (int)length, start, number);
 }
 
 static void reads_what_is_a_number_and_nothing_else(void **state)
 {
     (void)state;
     static const char *const words[] = {
-        "", "-", "--1", "0", "-0", "00", "007", "-007", "1", "-1", "+1",
-        " 1", "1 ", "1-", "1.0", "0x10", "1e3", "a", "1a", "-a", "-1-",
-        "9223372036854775806", "9223372036854775807",
-        "9223372036854775808", "-9223372036854775807",
-        "-9223372036854775809", "18446744073709551615",
-        "18446744073709551616", "99999999999999999999",
-        "00000000009223372036854775807", "\xff", "1\n",
+        "", "-", "+", "--1", "0", "-0", "00", "007", "-007", "08", "1", "-1",
+        "+1", " 1", "\t\n\v\f\r 1", "1 ", "1-", "1.0", "0x10", "0X1F",
+        "0x", "0xg", "-0xff", "0x ", "x10", "1e3", "a", "1a", "-a", "-1-",
+        " ", "- 1", "0xffffffffffffffff", "0x10000000000000000",
+        "01777777777777777777777", "02000000000000000000000",
+        "9223372036854775807", "-9223372036854775808",
+        "18446744073709551615", "18446744073709551616",
+        "-18446744073709551615", "-18446744073709551616",
+        "99999999999999999999", "00000000000777", "\xff", "1\n", "0x@1",
     };
     for (size_t i = 0; i < UNIT_COUNT(words); i++)
         expect_parse(words[i], strlen(words[i]));
-}
-
-static void reads_the_lowest_number(void **state)
-{
-    (void)state;
-    expect_parse("-9223372036854775808", 20);
 }
 
 static void reads_only_the_span(void **state)
@@ -174,7 +169,7 @@ static void reads_only_the_span(void **state)
     (void)state;
     for (size_t length = 0; length <= 6; length++)
         expect_parse("-12345", length);
-    int64_t number = 0;
+    uint64_t number = 0;
     assert_true(text_parse("129x", 2, &number));
     assert_int_equal(number, 12);
     assert_false(text_parse("1\0002", 3, &number));
@@ -184,7 +179,7 @@ static void reads_only_the_span(void **state)
 static void reads_random_texts_as_the_twin_does(void **state)
 {
     (void)state;
-    static const char letters[] = "01234567890123456789999999999-x ";
+    static const char letters[] = "01234567890123456789999999999-x+f ";
     struct dice dice = { 2 };
     for (int round = 0; round < ROUNDS; round++) {
         char word[24];
@@ -193,6 +188,61 @@ static void reads_random_texts_as_the_twin_does(void **state)
         for (size_t i = 0; i < length; i++)
             word[i] = letters[dice_below(&dice, kinds)];
         expect_parse(word, length);
+    }
+}
+
+static void expect_ratio(const char *word, bool good, uint32_t wanted)
+{
+    uint32_t ratio = 0x5eed;
+    if (text_parse_ratio(word, strlen(word), &ratio) != good
+        || ratio != (good ? wanted : 0x5eed))
+        fail_msg("\"%s\" read as %" PRIu32, word, ratio);
+}
+
+static void reads_what_is_a_ratio_and_nothing_else(void **state)
+{
+    (void)state;
+    expect_ratio("0", true, 0);
+    expect_ratio("1", true, 65536);
+    expect_ratio("0.25", true, 16384);
+    expect_ratio(".5", true, 32768);
+    expect_ratio("0.3", true, 19660);
+    expect_ratio("0.99999", true, 65535);
+    expect_ratio("0.123456789012345678", true, 8090);
+    expect_ratio("65535.99999999999999999999", true, UINT32_MAX);
+    static const char *const bad[] = {
+        "", ".", "1.", "65536", "65536.0", "1e3", "-1", "+1", " 1", "1 ",
+        "1.0x", "1.x", "1..0", "0x1", "a", "99999999999999999999999.0",
+    };
+    for (size_t i = 0; i < UNIT_COUNT(bad); i++)
+        expect_ratio(bad[i], false, 0);
+}
+
+/* Read again, what was written is the same up to the digits that are lost. */
+static void writes_ratios_as_decimal_fractions(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t ratio;
+        const char *wanted;
+    } cases[] = {
+        { 0, "0.0" }, { 65536, "1.0" }, { 16384, "0.25" },
+        { 19660, "0.29998779296875" }, { 1, "0.00001525878906" },
+        { UINT32_MAX, "-1" }, { UINT32_MAX - 1, "65535.99996948242187" },
+    };
+    for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+        text_clear(&text);
+        text_ratio(&text, cases[i].ratio);
+        expect_text(cases[i].wanted);
+    }
+    struct dice dice = { 4 };
+    for (int round = 0; round < ROUNDS; round++) {
+        const uint32_t ratio = (uint32_t)dice_below(&dice, UINT32_MAX);
+        uint32_t again = 0;
+        text_clear(&text);
+        text_ratio(&text, ratio);
+        assert_true(text_parse_ratio(text.bytes, text.length, &again));
+        assert_true(again <= ratio && ratio - again <= 1);
     }
 }
 
@@ -220,9 +270,10 @@ int main(void)
         cmocka_unit_test_setup(writes_the_lowest_and_the_highest_number,
             begin),
         cmocka_unit_test(reads_what_is_a_number_and_nothing_else),
-        cmocka_unit_test(reads_the_lowest_number),
         cmocka_unit_test(reads_only_the_span),
         cmocka_unit_test(reads_random_texts_as_the_twin_does),
+        cmocka_unit_test(reads_what_is_a_ratio_and_nothing_else),
+        cmocka_unit_test(writes_ratios_as_decimal_fractions),
         cmocka_unit_test(tells_words_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
