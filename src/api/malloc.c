@@ -99,7 +99,7 @@ static COLD void *api_realloc_zero(void *pointer)
     if (option_now.zero_realloc == ZERO_REALLOC_ALLOC)
         return api_realloc_slow(pointer, 1);
     if (option_now.zero_realloc == ZERO_REALLOC_ABORT) {
-        api_stop("<jemalloc>: Called realloc(non-null-ptr, 0) with "
+        api_stop("Called realloc(non-null-ptr, 0) with "
             "zero_realloc:abort set\n");
         return NULL;
     }

@@ -11,6 +11,7 @@
 
 #include "ctl/ctl.h"
 #include "heap/arenas.h"
+#include "heap/hand.h"
 #include "heap/count.h"
 #include "heap/second.h"
 #include "heap/thread.h"
@@ -94,6 +95,7 @@ static void start_apply_to_arenas(void)
     pool_set_dirty_decay_ms(&arena_main.pool, option_now.dirty_decay_ms);
     arenas_set_muzzy_decay_ms(option_now.muzzy_decay_ms);
     arenas_set_oversize_threshold(option_now.oversize_threshold);
+    hand_set_default_bytes_max(option_now.tcache_max);
 }
 
 static void start_apply(void)

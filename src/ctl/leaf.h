@@ -88,6 +88,7 @@ enum { LEAF_MUTEX_background_thread, LEAF_MUTEX_ctl };
 /* -- which numbers stand behind a name -- */
 
 bool leaf_has_any_arena(size_t index);
+bool leaf_has_any_living_arena(size_t index);
 bool leaf_has_seen_arena(size_t index);
 bool leaf_has_bin(size_t index);
 bool leaf_has_lextent(size_t index);

@@ -27,7 +27,6 @@ static struct leaf_utilization leaf_utilization_of(const void *pointer)
     all.nregs = class_blocks[slab->cls];
     /* The owner goes on meanwhile. */
     all.nfree = all.nregs - min_size(all.nregs, slab_live(slab));
-    all.size = slab_bytes(slab);
     return all;
 }
 
@@ -103,6 +102,11 @@ int leaf_batch_alloc(const struct leaf_call *call)
 
 /* -- arenas -- */
 
+bool leaf_has_any_living_arena(size_t index)
+{
+    return index <= arenas_count() || index == SNAPSHOT_ALL;
+}
+
 int leaf_arena_pactivep(const struct leaf_call *call)
 {
     const struct arena *arena = arenas_at((unsigned)call->mib[2]);
@@ -117,11 +121,9 @@ int leaf_arena_pactivep(const struct leaf_call *call)
 int leaf_watch_add(const struct leaf_call *call)
 {
     struct watch watch;
-    int error = leaf_expect_answer(call);
-    if (error == 0)
-        error = leaf_take_needed(call, &watch);
-    if (error != 0)
-        return error;
+    if (!leaf_is_read(call) || *call->old_bytes != call->read_bytes
+        || leaf_take_needed(call, &watch) != 0)
+        return EINVAL;
     const void *handle = watch_add(&watch);
     return handle != NULL ? leaf_answer_pointer(call, handle) : EAGAIN;
 }

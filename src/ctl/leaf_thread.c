@@ -89,8 +89,13 @@ int leaf_cache_enabled(const struct leaf_call *call)
 int leaf_cache_max(const struct leaf_call *call)
 {
     size_t wanted;
-    const int error = leaf_answer(call, count_cache_max());
-    return error != 0 ? error : leaf_take(call, &wanted);
+    int error = leaf_answer(call, count_cache_max());
+    if (error != 0 || !leaf_is_written(call))
+        return error;
+    error = leaf_take(call, &wanted);
+    if (error == 0)
+        count_set_cache_max(wanted);
+    return error;
 }
 
 int leaf_cache_flush_own(const struct leaf_call *call)
@@ -108,28 +113,44 @@ int leaf_cache_blocks_max(const struct leaf_call *call)
 }
 
 /* A number, and what follows it; NULL: there is none. */
-static const char *leaf_skip_number(const char *text)
+static const char *leaf_read_number(const char *text, size_t *number)
 {
     const char *at = text;
-    while (*at >= '0' && *at <= '9')
-        at++;
+    *number = 0;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        /* What is too much for any size is so anyhow. */
+        if (*number < SIZE_MAX / 16)
+            *number = *number * 10 + (size_t)(*at - '0');
+    }
     return at > text ? at : NULL;
 }
 
-/* Is it low-high:count|low-high:count..., of at most so many bytes? */
-static bool leaf_are_ranges(const char *text, ptrdiff_t bytes_max)
+/* low-high:count|low-high:count..., of at most so many bytes; false: that is
+ * not what it says. Called once to see and once to do. */
+static bool leaf_each_range(const char *text, ptrdiff_t bytes_max,
+    void (*call)(size_t low, size_t high, size_t blocks))
 {
     static const char between[] = "-:|";
+    size_t number[3];
     const char *at = text;
-    for (int i = 0; (at = leaf_skip_number(at)) != NULL; i++) {
+    for (int i = 0; (at = leaf_read_number(at, &number[i % 3])) != NULL; i++) {
         if (at - text > bytes_max)
             return false;
+        if (i % 3 == 2)
+            call(number[0], number[1], number[2]);
         if (*at == '\0')
             return i % 3 == 2;
         if (*at++ != between[i % 3])
             return false;
     }
     return false;
+}
+
+static void leaf_pass_range(size_t low, size_t high, size_t blocks)
+{
+    (void)low;
+    (void)high;
+    (void)blocks;
 }
 
 int leaf_cache_blocks_write(const struct leaf_call *call)
@@ -141,8 +162,10 @@ int leaf_cache_blocks_write(const struct leaf_call *call)
     if (!count_cache_enabled())
         return ENOENT;
     if (leaf_take(call, &ranges) != 0 || ranges == NULL
-        || !leaf_are_ranges(ranges, RANGES_BYTES_MAX))
+        || !leaf_each_range(ranges, RANGES_BYTES_MAX, leaf_pass_range))
         return EINVAL;
+    (void)leaf_each_range(ranges, RANGES_BYTES_MAX,
+        count_set_cache_blocks_max);
     return 0;
 }
 

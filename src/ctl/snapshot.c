@@ -49,25 +49,12 @@ static struct stats_arena *snapshot_place(unsigned index)
     return place;
 }
 
-/* What was read while other threads went on fits together again (N1). */
-static void snapshot_order(struct stats_arena *one)
-{
-    const uint64_t page = sys_page_bytes();
-    const uint64_t allocated = round_up(one->allocated, page);
-    if (one->active < allocated)
-        one->active = allocated;
-    one->pactive = one->active / page;
-    one->resident = max_size(one->resident, one->active);
-    one->mapped = max_size(one->mapped, one->active);
-}
-
 static bool snapshot_arena(unsigned index)
 {
     struct arena *arena = arenas_at(index);
     struct stats_arena *place = arena == NULL ? NULL : snapshot_place(index);
     if (place != NULL) {
         stats_read(arena, &snapshot.one);
-        snapshot_order(&snapshot.one);
         stats_add(&snapshot.sum, &snapshot.one);
         snapshot_copy(place, &snapshot.one, sizeof *place);
     }

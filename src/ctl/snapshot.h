@@ -11,7 +11,8 @@
  *          untouched.
  *
  * Holds    N1  in the sums of one epoch, allocated <= active <= resident and
- *              active <= mapped, whatever other threads did meanwhile
+ *              active <= mapped, whatever other threads did meanwhile: so it is
+              for each arena (stats_read), and these are sums
  *
  * Tests    test/unit/ctl/snapshot_test.c
  */

@@ -34,9 +34,9 @@ struct arena {
     _Atomic int orphans;        /* heaps without owner, about */
     _Atomic uint64_t swept_ms;
     _Atomic int64_t loose_bytes;        /* in slabs that nobody owns, about */
-    _Atomic uint64_t folded[CLASS_COUNT];   /* frees by threads whose heap is
-                                             * another arena's, or none */
-    _Atomic uint64_t closed[CLASS_COUNT];   /* slabs, by the same */
+    _Atomic uint64_t folded[CLASS_COUNT];   /* frees into slabs that nobody
+                                             * owned */
+    _Atomic uint64_t closed[CLASS_COUNT];   /* of those slabs */
     _Atomic uint64_t flushed[CLASS_COUNT];  /* lists in hand given back */
     struct tally_all tally;                 /* large objects of the same */
     _Atomic uint32_t generation;        /* of the process, when last mended */

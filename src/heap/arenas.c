@@ -54,7 +54,9 @@ void arenas_set_automatic(unsigned count)
  * arenas does not pay. */
 static COLD void arenas_count_automatic(void)
 {
-    const unsigned count = option_arenas(&option_now, sys_processors());
+    const unsigned processors = sys_processors();
+    const unsigned count = option_now.percpu_arena != PERCPU_DISABLED
+        ? processors : option_arenas(&option_now, processors);
     lock_take(&arenas.lock);
     if (load_relaxed(&arenas.automatic) == 0)
         arenas_set_automatic(count);
@@ -327,6 +329,14 @@ struct arena *arenas_for_hooks(void)
 bool arenas_exists(unsigned index)
 {
     return arenas_at(index) != NULL || index < arenas_automatic();
+}
+
+struct arena *arenas_for_birth(void)
+{
+    struct arena *arena = &arena_main;
+    if (UNLIKELY(option_now.percpu_arena != PERCPU_DISABLED))
+        arena = arenas_touch(sys_processor() % arenas_automatic());
+    return arena != NULL ? arena : &arena_main;
 }
 
 bool arenas_bind(unsigned index)

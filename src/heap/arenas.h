@@ -65,6 +65,10 @@ MUST_USE bool arenas_create(unsigned *index);
 MUST_USE bool arenas_reset(unsigned index);
 MUST_USE bool arenas_destroy(unsigned index);
 
+/* Where a thread begins to live: in arena 0, or, by option percpu_arena, in
+ * that of the processor it runs on. */
+struct arena *arenas_for_birth(void);
+
 /* The calling thread lives in this arena from now on. false: there is no such
  * arena (arenas_exists()), or no memory. */
 MUST_USE bool arenas_bind(unsigned index);

@@ -12,8 +12,8 @@
  *
  * Holds    B1  current is CURRENT; every slab on list[place] is of that place
  *          B2  over all heaps of an arena, handed - folded is the number of
- *              blocks out, with those in hand, and those on open lists but not
- *              yet folded; less arena->folded
+ *              blocks out, with those in hand, and those freed but not yet
+ *              folded; less arena->folded
  *
  * Tests    test/unit/heap/bin_test.c
  */

@@ -116,7 +116,8 @@ struct extent *kept_pop_by_hand(struct kept *kept, size_t slices)
         struct extent *next = all->next;
         map_set(all->start, 1, OWNER_RUN, all);
         all->touched = all->slices;
-        tally_change(&kept->tally, NULL, all, kept_bytes(all));
+        /* As long as it was last: the next is likely to be the same. */
+        tally_change(&kept->tally, NULL, all, all->bytes);
         kept_push_hand(kept, all);
         bump_relaxed(&kept->chain_bytes, -(slices * SLICE_BYTES));
         all = next;

@@ -138,7 +138,8 @@ void *large_take(struct heap *heap, struct large_request request)
 {
     struct arena *arena = heap != NULL ? heap->arena : &arena_main;
     const size_t threshold = load_relaxed(&arena->oversize_threshold);
-    if (UNLIKELY(threshold != 0) && request.size >= threshold) {
+    if (UNLIKELY(threshold != 0) && request.size >= threshold
+        && !arena->manual) {
         struct arena *other = arenas_for_oversize();
         if (other != NULL)
             return large_take_any(NULL, other, request);
@@ -152,6 +153,14 @@ void *large_take_from(struct arena *arena, struct large_request request)
 }
 
 /* -- giving -- */
+
+/* Does its arena keep nothing that is so large? */
+static bool large_is_oversize(const struct extent *extent)
+{
+    const struct arena *arena = arena_of_pool(extent->pool);
+    const size_t threshold = load_relaxed(&arena->oversize_threshold);
+    return UNLIKELY(threshold != 0) && extent->bytes >= threshold;
+}
 
 void large_give(struct heap *heap, struct extent *extent, void *pointer)
 {
@@ -170,9 +179,13 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
     large_count(heap, extent,
         own && extent->slices <= KEPT_HAND_SLICES ? extent->bytes : 0);
     if (own && extent->slices <= KEPT_SLICES_MAX
+        && !large_is_oversize(extent)
         && (kept_push_hand(&heap->kept, extent)
             || kept_push(&heap->kept, extent)))
         return;
+    if (UNLIKELY(large_is_oversize(extent)) && !pool_is_hooked(extent->pool)
+        && sys_purge(extent->start, extent->slices * SLICE_BYTES))
+        extent->touched = 0;
     /* No large object is nobody's, not even in a child of fork. */
     store_relaxed(&extent->state, EXTENT_KEPT);
     COMPILER_BARRIER();
@@ -182,12 +195,28 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
 
 /* -- resizing -- */
 
-static void *large_resize_run(struct extent *extent, size_t bytes)
+/* May a run end elsewhere? Hooks are asked. */
+static bool large_may_change(const struct extent *extent, size_t slices)
+{
+    const struct region *region = extent->region;
+    if (!region_is_hooked(region) || slices == extent->slices)
+        return true;
+    const bool less = slices < extent->slices;
+    const size_t short_bytes = min_size(slices, extent->slices) * SLICE_BYTES;
+    const size_t long_bytes = max_size(slices, extent->slices) * SLICE_BYTES;
+    return (less ? hooks_may_split : hooks_may_merge)(region->source,
+        extent->start,
+        (struct hooks_parts){ short_bytes, long_bytes - short_bytes });
+}
+
+/* It grows to so many bytes at most. */
+static void *large_resize_run(struct extent *extent, size_t bytes,
+    size_t bytes_max)
 {
     const size_t slices = large_slices(bytes);
-    if (bytes <= CLASS_BYTES_MAX)
+    if (bytes <= CLASS_BYTES_MAX || !large_may_change(extent, slices))
         return NULL;
-    if (slices > extent->slices && (bytes > LARGE_GROW_BYTES_MAX
+    if (slices > extent->slices && (bytes > bytes_max
             || !pool_grow(extent, slices)))
         return NULL;
     if (slices >= extent->slices) {
@@ -213,16 +242,23 @@ static void *large_resize_mapping(struct extent *extent, size_t bytes)
     return changed || bytes < extent->bytes ? extent->start : NULL;
 }
 
-void *large_resize(struct extent *extent, size_t size)
+static void *large_resize_to(struct extent *extent, size_t bytes,
+    size_t grow_bytes_max)
 {
-    const size_t bytes = round_up(size, sys_page_bytes());
     if (bytes == extent->bytes)
         return extent->start;
-    void *resized = extent->region != NULL ? large_resize_run(extent, bytes)
+    void *resized = extent->region != NULL
+        ? large_resize_run(extent, bytes, grow_bytes_max)
         : large_resize_mapping(extent, bytes);
     if (resized != NULL)
         large_count(NULL, extent, extent->bytes);
     return resized;
+}
+
+void *large_resize(struct extent *extent, size_t size)
+{
+    return large_resize_to(extent, round_up(size, sys_page_bytes()),
+        LARGE_GROW_BYTES_MAX);
 }
 
 bool large_resize_here(struct extent *extent, size_t size)
@@ -231,7 +267,7 @@ bool large_resize_here(struct extent *extent, size_t size)
     /* A mapping that grows may move. */
     if (extent->region == NULL && bytes > extent->bytes)
         return false;
-    return large_resize(extent, size) != NULL;
+    return large_resize_to(extent, bytes, SIZE_MAX) != NULL;
 }
 
 void *large_promote(struct heap *heap, struct extent *extent, size_t size)

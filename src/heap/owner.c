@@ -100,7 +100,8 @@ static bool owner_let_go(struct slab *slab, uint64_t word)
     while (word == found) {
         /* pairs with remote_push() and owner_claim() */
         if (cas_release(&slab->remote, &word,
-                REMOTE_UNOWNED | live * REMOTE_ONE))
+                REMOTE_UNOWNED | live * REMOTE_ONE
+                    | live % REMOTE_COUNTED * REMOTE_PHASE))
             return true;
     }
     add_relaxed(&heap->arena->loose_bytes, -loose);
@@ -212,6 +213,7 @@ static void owner_settle(struct slab *slab)
             /* pairs with remote_push_owned() */
             word = exchange_acquire_release(&slab->remote, empty);
             slab_absorb(slab, remote_head(slab, word), remote_number(word));
+            slab_count(slab, remote_number(word));
         }
         word = empty;
     }
@@ -227,36 +229,21 @@ void owner_join(struct heap *heap, struct slab *slab, uint64_t word)
     slab->place = SLAB_CURRENT;
     if (back > 0)
         slab_absorb(slab, remote_head(slab, word), back);
+    slab_count(slab, back % REMOTE_COUNTED);
     map_set(extent->start, extent->slices, (uintptr_t)heap, extent);
     owner_settle(slab);
     slab_rearm(slab);
 }
 
-/* Where the caller counts what is the slab's; NULL: in its arena. */
-static struct heap *owner_counter(const struct slab *slab, struct heap *mine)
-{
-    return mine != NULL && mine->arena == slab_heap(slab)->arena ? mine : NULL;
-}
-
-void owner_count(const struct slab *slab, struct heap *mine, uint32_t count)
-{
-    struct heap *heap = owner_counter(slab, mine);
-    if (LIKELY(heap != NULL))
-        bump_relaxed(&heap->bin[slab->remote_cls].folded, count);
-    else
-        add_relaxed(&slab_heap(slab)->arena->folded[slab->remote_cls], count);
-}
-
-static void owner_retire(struct slab *slab, struct heap *mine)
+/* The last block is back; `uncounted` of those that came while nobody owned the
+ * slab are in no sum yet. */
+static void owner_retire(struct slab *slab, uint32_t uncounted)
 {
     struct extent *extent = slab_extent(slab);
-    struct heap *heap = owner_counter(slab, mine);
-    /* What its last owner freed; the others have counted theirs. */
-    owner_count(slab, mine, slab->armed - slab->countdown - slab->counted);
-    if (heap != NULL)
-        bump_relaxed(&heap->slabs[slab->cls].closed, 1);
-    else
-        add_relaxed(&slab_heap(slab)->arena->closed[slab->cls], 1);
+    struct arena *arena = slab_heap(slab)->arena;
+    add_relaxed(&arena->folded[slab->cls],
+        uncounted + slab->armed - slab->countdown - slab->counted);
+    add_relaxed(&arena->closed[slab->cls], 1);
     listing_clear(extent, slab->cls);
     map_clear(extent->start, extent->slices);
     slab_note_touched(slab);
@@ -274,8 +261,9 @@ void owner_let_go_claimed(struct slab *slab)
             exchange_acquire_release(&slab->remote, empty);
         if (remote_number(word) > 0)
             slab_absorb(slab, remote_head(slab, word), remote_number(word));
+        slab_count(slab, remote_number(word));
         if (slab_live(slab) == 0) {
-            owner_retire(slab, NULL);
+            owner_retire(slab, 0);
             return;
         }
     } while (!owner_let_go(slab, empty));
@@ -287,6 +275,7 @@ void owner_let_go_pending(struct slab *slab)
     /* pairs with remote_push_owned() */
     const uint64_t word = exchange_acquire_release(&slab->remote, empty);
     slab_absorb(slab, remote_head(slab, word), remote_number(word));
+    slab_count(slab, remote_number(word));
     slab_rearm(slab);
     owner_let_go_claimed(slab);
 }
@@ -405,9 +394,14 @@ static bool owner_count_down(struct slab *slab, void *block, uint64_t *word,
 {
     /* Once the block is given the slab may be gone. */
     struct arena *arena = slab_heap(slab)->arena;
+    const unsigned cls = slab->remote_cls;
+    const uint64_t phase = (*word & REMOTE_GENERATION) / REMOTE_PHASE;
+    const uint32_t left = remote_number(*word) - 1;
     const int64_t bytes = quarter ? owner_quarter_bytes(slab) : 0;
     if (!remote_count_down(slab, block, word))
         return false;
+    if (UNLIKELY(left % REMOTE_COUNTED == phase))
+        add_relaxed(&arena->folded[cls], REMOTE_COUNTED);
     if (quarter)
         add_relaxed(&arena->loose_bytes, bytes);
     return true;
@@ -422,7 +416,9 @@ bool owner_give(struct slab *slab, void *block, uint64_t *word,
         if (!owner_claim(slab, word))
             return false;
         owner_count_out(slab, remote_number(*word));
-        owner_retire(slab, mine);
+        /* All but the last were counted together, as far as they went. */
+        const uint32_t last = (slab_live(slab) - 1) % REMOTE_COUNTED + 1;
+        owner_retire(slab, last);
         return true;
     }
     if (UNLIKELY(owner_wants_back(mine, slab))) {
@@ -431,7 +427,7 @@ bool owner_give(struct slab *slab, void *block, uint64_t *word,
         owner_join(mine, slab, *word);
         bin_list(&mine->bin[slab->cls], slab);
         slab_rearm(slab);
-        slab_put_counted(slab, block);
+        slab_put(slab, block);
         return true;
     }
     const bool quarter = owner_is_quarter(slab, free);
@@ -439,7 +435,7 @@ bool owner_give(struct slab *slab, void *block, uint64_t *word,
         if (!owner_claim(slab, word))
             return false;
         owner_join(mine, slab, *word);
-        slab_put_counted(slab, block);
+        slab_put(slab, block);
         owner_chill_in_hand(mine, slab);
         return true;
     }

@@ -44,10 +44,6 @@ void owner_join(struct heap *heap, struct slab *slab, uint64_t word);
 MUST_USE bool owner_give(struct slab *slab, void *block, uint64_t *word,
     struct heap *mine);
 
-/* So many frees into a slab that is not the caller's own are in the sums from
- * here on: in those of its heap, if that is of the same arena. */
-void owner_count(const struct slab *slab, struct heap *mine, uint32_t count);
-
 /* After a claim, the free blocks being known: nobody's again, or closed if
  * nothing is out. */
 void owner_let_go_claimed(struct slab *slab);

@@ -89,7 +89,6 @@ bool remote_count_down(struct slab *slab, struct block *block,
 bool remote_push(struct slab *slab, void *pointer, struct heap *mine)
 {
     struct block *block = pointer;
-    owner_count(slab, mine, 1);
     /* pairs with owner_let_go() and owner_settle() */
     uint64_t word = load_acquire(&slab->remote);
     for (;;) {
@@ -110,6 +109,7 @@ void remote_collect(struct slab *slab)
     const uint64_t word = exchange_acquire_release(&slab->remote, 0);
     ASSERT(!(word & (REMOTE_UNOWNED | REMOTE_CLAIMED)));    /* S6 */
     slab_absorb(slab, remote_head(slab, word), remote_number(word));
+    slab_count(slab, remote_number(word));
     if (slab->place != SLAB_CURRENT)
         slab_settle(slab);
 }

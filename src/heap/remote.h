@@ -14,7 +14,9 @@
  *
  *   head        offset of the first block / 8, plus 1; 0: no block
  *   number      owned, claimed: blocks on the list. unowned: blocks still out
- *   generation  of the process that set PENDING or CLAIMED (sys/fork.h)
+ *   generation  of the process that set PENDING or CLAIMED (sys/fork.h).
+ *               unowned: blocks that were out when it was let go of, modulo
+ *               REMOTE_COUNTED; so a freer knows when it is that many fewer
  *
  * Tests    test/unit/heap/remote_test.c  test/stress/handoff.c
  *          test/model/ownership.pml
@@ -30,6 +32,10 @@
 #define REMOTE_GENERATION ((uint64_t)0xfff << 48)
 #define REMOTE_ONE ((uint64_t)1 << 24)
 #define REMOTE_HEAD (REMOTE_ONE - 1)
+
+/* So many frees into a slab that nobody owns are counted together. */
+enum { REMOTE_COUNTED = 16 };
+#define REMOTE_PHASE ((uint64_t)1 << 48)
 
 static inline uint32_t remote_number(uint64_t word)
 {

@@ -4,10 +4,10 @@
  */
 #include "heap/second.h"
 
+#include <string.h>
+
 #include "heap/hand.h"
 #include "heap/watch.h"
-
-#include <string.h>
 
 /* Freed blocks of a class that may stay in hand, beside what hand.h says: at
  * least, and as far as the bytes go. */

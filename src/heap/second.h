@@ -14,7 +14,8 @@
  * hardened, or was told to keep nothing in hand, frees into its slabs at once;
  * one that is hardened has its blocks in hand marked as free.
  *
- * Tests    test/unit/heap/{count,hardening}_test.c  test/stress/tiers.c
+ * Tests    test/unit/heap/{second,count,hardening}_test.c
+ *          test/stress/tiers.c
  */
 #ifndef HEAP_SECOND_H
 #define HEAP_SECOND_H

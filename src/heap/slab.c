@@ -78,11 +78,15 @@ static void slab_push_segment(struct slab *slab, struct block *first,
     slab->segments++;
 }
 
+void slab_count(const struct slab *slab, uint32_t count)
+{
+    bump_relaxed(&slab_heap(slab)->bin[slab->cls].folded, count);
+}
+
 void slab_fold(struct slab *slab)
 {
     const uint32_t open = slab->armed - slab->countdown;
-    bump_relaxed(&slab_heap(slab)->bin[slab->cls].folded,
-        open - slab->counted);
+    slab_count(slab, open - slab->counted);
     slab->counted = (uint16_t)open;
 }
 
@@ -373,12 +377,6 @@ void slab_put(struct slab *slab, void *pointer)
         block->mark = check_mark(slab, pointer);
     if (UNLIKELY(slab_push(slab, block)))
         slab_event(slab);
-}
-
-void slab_put_counted(struct slab *slab, void *pointer)
-{
-    slab->counted++;
-    slab_put(slab, pointer);
 }
 
 /* No segment is to be had: in front of the open list. */

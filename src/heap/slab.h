@@ -174,8 +174,8 @@ struct block *slab_take_one(struct slab *slab);
 struct block *slab_carve(struct slab *slab, uint32_t count_max,
     uint32_t *count);
 
-/* A list of count blocks that others freed, and counted, becomes free blocks.
- */
+/* A list of count blocks that others freed becomes free blocks; slab_count()
+ * those of them that nobody has counted. */
 void slab_absorb(struct slab *slab, struct block *first, uint32_t count);
 
 /* Closed segments become cold blocks, and their whole pages go back to the
@@ -200,8 +200,10 @@ void slab_settle(struct slab *slab);
 /* Bytes in closed segments. */
 size_t slab_loose_bytes(const struct slab *slab);
 
-/* All blocks on the open list are in the sum of frees from here on. */
+/* All blocks on the open list are in the sum of frees from here on; count more
+ * are. */
 void slab_fold(struct slab *slab);
+void slab_count(const struct slab *slab, uint32_t count);
 
 /* The countdown has reached 0. */
 NOINLINE void slab_event(struct slab *slab);
@@ -243,9 +245,6 @@ static ALWAYS_INLINE bool slab_push(struct slab *slab, struct block *block)
 /* Give one block back; the caller owns the slab and has checked the pointer.
  * May close the slab. */
 void slab_put(struct slab *slab, void *pointer);
-
-/* The same of a block that is in the sums already. */
-void slab_put_counted(struct slab *slab, void *pointer);
 
 void slab_audit(struct slab *slab);
 

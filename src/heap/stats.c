@@ -8,6 +8,8 @@
 
 #include "heap/arenas.h"
 #include "heap/heap.h"
+#include "heap/reclaim.h"
+#include "heap/remote.h"
 #include "heap/thread.h"
 
 _Atomic uint64_t stats_zero_reallocs;
@@ -73,7 +75,11 @@ void stats_settle(void)
     add_relaxed(&stats_questions, 1);
     if (heap == NULL)
         return;
+    reclaim_check(heap->arena);
     thread_enter(heap);
+    if (UNLIKELY(heap->survived))
+        reclaim_own(heap);
+    (void)remote_drain(heap);
     stats_settle_heap(heap);
     thread_leave();
 }

@@ -10,9 +10,8 @@
  *
  * Names and units are those of jemalloc's leaves; what Ashlar does not have
  * (muzzy pages, huge page shards) has no field. Blocks in hand count as
- * allocated. Of frees by other threads into their own slabs the latest may be
- * missing, a sixteenth of a slab or one segment each; the calling thread's are
- * all counted.
+ * allocated, and frees that nobody has counted yet as not made: docs/STATS.md
+ * says which those may be.
  *
  * Tests    test/unit/heap/stats_test.c  test/stats/run.py
  */

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "heap/arenas.h"
 #include "heap/chill.h"
 #include "heap/hand.h"
 #include "heap/reclaim.h"
@@ -212,8 +213,9 @@ static COLD struct heap *thread_birth(void)
         return NULL;
     fork_mind();
     fork_set_child_hook(reclaim_on_fork);
-    reclaim_check(&arena_main);
-    struct heap *heap = heap_adopt(&arena_main);
+    struct arena *arena = arenas_for_birth();
+    reclaim_check(arena);
+    struct heap *heap = heap_adopt(arena);
     if (heap == NULL)
         return NULL;
     thread.stage = THREAD_ALIVE;

@@ -33,7 +33,7 @@ struct region;
 struct pool;
 
 struct extent {
-    /* the heap layer's; of an own mapping the last 16 bytes are loan.c's */
+    /* the heap layer's; of an own mapping the last 24 bytes are loan.c's */
     CACHE_ALIGNED unsigned char payload[EXTENT_PAYLOAD_BYTES];
 
     /* fixed while handed out, but for resizing by its holder */

@@ -183,7 +183,47 @@ static void hooks_call_purge_lazy(void *argument)
         it->bytes, it->offset, it->length, it->source.arena);
 }
 
+static void hooks_call_split(void *argument)
+{
+    struct hooks_call *it = argument;
+    it->refused = it->source.hooks->split(it->source.hooks, it->start,
+        it->bytes, it->offset, it->length, true, it->source.arena);
+}
+
+static void hooks_call_merge(void *argument)
+{
+    struct hooks_call *it = argument;
+    it->refused = it->source.hooks->merge(it->source.hooks, it->start,
+        it->offset, it->start + it->offset, it->length, true,
+        it->source.arena);
+}
+
 /* -- the face -- */
+
+bool hooks_may_split(struct hooks_source source, void *start,
+    struct hooks_parts parts)
+{
+    struct hooks_call call = {
+        .source = source, .start = start,
+        .bytes = parts.first + parts.second,
+        .offset = parts.first, .length = parts.second, .refused = true,
+    };
+    if (source.hooks->split != NULL && hooks_may_run())
+        hooks_run(hooks_call_split, &call);
+    return !call.refused;
+}
+
+bool hooks_may_merge(struct hooks_source source, void *start,
+    struct hooks_parts parts)
+{
+    struct hooks_call call = {
+        .source = source, .start = start,
+        .offset = parts.first, .length = parts.second, .refused = true,
+    };
+    if (source.hooks->merge != NULL && hooks_may_run())
+        hooks_run(hooks_call_merge, &call);
+    return !call.refused;
+}
 
 static bool hooks_commit(struct hooks_source source, void *start,
     size_t bytes)

@@ -11,9 +11,9 @@
  * The layout is that of jemalloc's extent_hooks_t, whose contract this is. A
  * hook says false for success. Memory is asked for in regions and, above
  * LARGE_RUN_BYTES_MAX, for single objects, aligned to slices; it is purged in
- * whole slices, and given back only as it was asked for: so split and merge
- * are never called, and a hook never sees a part of what it gave
- * (docs/HOOKS.md).
+ * whole slices, and given back only as it was asked for. Split and merge are
+ * asked where an object shrinks or grows in place, and nothing else follows
+ * from them (docs/HOOKS.md).
  *
  * Tests    test/unit/heap/hooks_test.c
  */
@@ -114,6 +114,19 @@ MUST_USE bool hooks_give(struct hooks_source source, void *start,
 /* The same, and if it is refused the hooks are told that nobody will come back
  * to it: the arena ends, or never used it. */
 void hooks_give_up(struct hooks_source source, void *start, size_t bytes);
+
+/* Of an object, in bytes: what it has in any case, and what follows. */
+struct hooks_parts {
+    size_t first;
+    size_t second;
+};
+
+/* It is to become shorter, or longer, where it lies. false: the hooks are
+ * against it. */
+MUST_USE bool hooks_may_split(struct hooks_source source, void *start,
+    struct hooks_parts parts);
+MUST_USE bool hooks_may_merge(struct hooks_source source, void *start,
+    struct hooks_parts parts);
 
 /* A part of what was taken; what is there then is not known. false: refused. */
 MUST_USE bool hooks_purge(struct hooks_source source,

@@ -13,6 +13,7 @@ enum { LOAN_FIT_SHARE = 8 };
  * end of what is the heap layer's, which needs less for a large object. */
 struct loan {
     struct hooks_source source;
+    bool pinned;
 };
 
 static struct loan *loan_of(const struct extent *extent)
@@ -67,7 +68,7 @@ static struct extent *loan_open(struct pool *pool, size_t bytes,
         lock_give(&pool->lock);
         return NULL;
     }
-    *loan_of(extent) = (struct loan){ source };
+    *loan_of(extent) = (struct loan){ source, memory.pinned };
     extent->start = memory.start;
     extent->bytes = bytes;
     extent->zero = memory.zero;
@@ -91,8 +92,19 @@ struct extent *loan_take(struct pool *pool, size_t bytes, size_t align)
 
 static void loan_forget(struct pool *pool, struct extent *extent)
 {
-    *loan_of(extent) = (struct loan){ { NULL, 0 } };
+    *loan_of(extent) = (struct loan){ { NULL, 0 }, false };
     mapping_forget(pool, extent);
+}
+
+/* false: the hooks will not have it back, and have purged it if they can. */
+static bool loan_return(const struct extent *extent,
+    struct hooks_memory memory)
+{
+    const struct hooks_source source = loan_of(extent)->source;
+    if (hooks_give(source, memory.start, memory.bytes))
+        return true;
+    (void)!hooks_purge(source, memory, 0, memory.bytes);
+    return false;
 }
 
 void loan_give(struct extent *extent)
@@ -101,8 +113,11 @@ void loan_give(struct extent *extent)
     pool_lock(pool);
     mapping_delist(pool, extent);
     lock_give(&pool->lock);
-    const bool gone = hooks_may_run() && hooks_give(loan_of(extent)->source,
-        extent->start, extent->bytes);
+    const struct hooks_memory memory = {
+        .start = extent->start, .bytes = extent->bytes,
+        .pinned = loan_of(extent)->pinned,
+    };
+    const bool gone = hooks_may_run() && loan_return(extent, memory);
     pool_lock(pool);
     if (gone) {
         loan_forget(pool, extent);

@@ -368,6 +368,13 @@ unsigned sys_processors(void)
     return count > 0 ? count : 1;
 }
 
+unsigned sys_processor(void)
+{
+    unsigned processor = 0;
+    (void)linux_call(SYS_getcpu, (long[6]){ (long)&processor });
+    return processor;
+}
+
 bool sys_read_link(const char *path, char *target, size_t bytes)
 {
     const long length = linux_call(SYS_readlinkat,

@@ -82,6 +82,9 @@ uint64_t sys_now_ns(void);
 /* Processors that this process may run on, 1 or more; asked for anew. */
 unsigned sys_processors(void);
 
+/* The number of the processor that the calling thread runs on. */
+unsigned sys_processor(void);
+
 /* Where a symbolic link points, at most bytes - 1 of it; false: nowhere. */
 MUST_USE bool sys_read_link(const char *path, char *target, size_t bytes);
 

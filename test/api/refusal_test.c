@@ -118,7 +118,7 @@ static const struct scene {
     SCENE(realloc_frees, "zero_realloc:free", "")
     SCENE(realloc_keeps, "zero_realloc:alloc", "")
     SCENE(realloc_aborts, "zero_realloc:abort",
-          "<jemalloc>: Called realloc(non-null-ptr, 0) with "
+          "Called realloc(non-null-ptr, 0) with "
           "zero_realloc:abort set\n")
     SCENE(realloc_is_told, "zero_realloc:abort", "")
     SCENE(malloc_fails, "xmalloc:false", "")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""databases - redis-server, and what it asks of jemalloc beside memory."""
+"""databases - redis-server and clickhouse-server, and what they ask of jemalloc
+beside memory."""
+import http.client
 import os
 import re
 import time
 
+from side import answers_on
 from servers import (Failure, Redis, fill_redis, fill_structures,
                      redis_answers, wait_for_save)
 
@@ -135,3 +138,72 @@ def redis(side):
         client.call("FLUSHALL")
         check_memory(side, client, "when empty")
         client.close()
+
+
+# -- ClickHouse --
+
+CLICKHOUSE = """<yandex>
+<logger><level>warning</level><log>{folder}/server.log</log>
+<errorlog>{folder}/error.log</errorlog></logger>
+<http_port>{http}</http_port><tcp_port>{tcp}</tcp_port>
+<listen_host>127.0.0.1</listen_host>
+<path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path>
+<users_config>users.xml</users_config><default_profile>default</default_profile>
+<default_database>default</default_database>
+<mark_cache_size>10000000</mark_cache_size>
+</yandex>
+"""
+CLICKHOUSE_USERS = """<yandex>
+<profiles><default><max_memory_usage>2000000000</max_memory_usage>
+<max_threads>4</max_threads></default></profiles>
+<users><default><password></password><networks><ip>::/0</ip></networks>
+<profile>default</profile><quota>default</quota></default></users>
+<quotas><default></default></quotas>
+</yandex>
+"""
+QUERIES = [
+    "SELECT 1",
+    "CREATE TABLE t (d Date, k UInt32, s String) "
+    "ENGINE = MergeTree(d, k, 8192)",
+    "INSERT INTO t SELECT toDate('2020-01-01') + number % 90, "
+    "number * 7919 % 100003, substring('"
+    + "x" * 40 + "', 1, number % 40) "
+    "FROM system.numbers LIMIT 400000",
+    "SELECT count(), sum(k), sum(length(s)) FROM t",
+    "SELECT k % 97 AS m, count(), uniqExact(s), max(s) FROM t "
+    "GROUP BY m ORDER BY m",
+    "SELECT s, count() FROM t WHERE k < 5000 GROUP BY s ORDER BY s",
+    "SELECT k, s FROM t ORDER BY k DESC, s, d LIMIT 50",
+    "SELECT count() FROM (SELECT k FROM t) ANY INNER JOIN "
+    "(SELECT k, s FROM t WHERE k % 3 = 0) USING k",
+    "OPTIMIZE TABLE t",
+    "SELECT groupArray(s)[100] FROM t",
+    "DROP TABLE t",
+]
+
+
+def ask_clickhouse(port, query):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/", query)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise Failure(f"clickhouse: {query}: {body[:300]!r}")
+    return body
+
+
+def clickhouse(side):
+    """A server with many threads. What it asks of mallctl it asks once a
+    minute, which is what patterns/clickhouse_bins.c is for. It is not asked to
+    end: this version then frees a block twice, which jemalloc does not notice,
+    and glibc and Ashlar do."""
+    web = side.free_port()
+    side.write("config.xml", CLICKHOUSE.format(
+        folder=side.folder, http=web, tcp=side.free_port()))
+    side.write("users.xml", CLICKHOUSE_USERS)
+    with side.killed_server("clickhouse-server", "--config-file",
+                            side.folder / "config.xml",
+                            ready=lambda: answers_on(web)):
+        for query in QUERIES:
+            side.record(query, ask_clickhouse(web, query))

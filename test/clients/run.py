@@ -40,6 +40,8 @@ class Client(NamedTuple):
 
 CLIENTS = [
     Client("redis", "redis-server redis-tools", databases.redis),
+    Client("clickhouse", "clickhouse-server clickhouse-client",
+           databases.clickhouse),
     Client("named", "bind9 bind9-utils bind9-dnsutils", resolvers.named),
     Client("dnssec", "bind9-utils bind9-dnsutils", resolvers.dnssec),
     Client("knot", "knot-resolver bind9-dnsutils", resolvers.knot),
@@ -47,6 +49,7 @@ CLIENTS = [
     Client("nghttp", "nghttp2-server nghttp2-client", webs.nghttp),
     Client("toulbar2", "toulbar2", solvers.toulbar2),
     Client("rapmap", "rapmap", solvers.rapmap),
+    Client("salmon", "salmon", solvers.salmon),
 ]
 
 
@@ -63,8 +66,10 @@ def run_client(client, store, ours):
             try:
                 client.function(side)
                 side.prove()
-            except (Failure, OSError, ValueError) as error:
-                raise Failure(f"on {name}: {error}") from None
+            except (Failure, OSError, ValueError, LookupError) as error:
+                raise Failure(f"on {name}: {error!r}"
+                              if isinstance(error, LookupError)
+                              else f"on {name}: {error}") from None
             sides.append(side)
     difference = first_difference(*sides)
     if difference:

@@ -61,11 +61,7 @@ class ClientSide(Side):
                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL)
         try:
-            for _ in range(500):
-                with contextlib.suppress(OSError):
-                    if ready():
-                        break
-                time.sleep(0.02)
+            self.wait_for(ready, process, name)
             self.require_mapped(process.pid)
             yield process
             if process.poll() is not None:
@@ -73,6 +69,16 @@ class ClientSide(Side):
         finally:
             end_session(process)
             process.wait()
+
+    @staticmethod
+    def wait_for(ready, process, name):
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                if ready():
+                    return
+            time.sleep(0.02)
+        raise Failure(f"{name} does not answer")
 
     def tool(self, name, *arguments, **more):
         """Runs a command of the packages; run() records what it writes."""

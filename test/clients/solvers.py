@@ -37,18 +37,23 @@ def toulbar2(side):
                                  said, re.MULTILINE)))
 
 
-def rapmap(side):
+def write_reads(side, count):
+    """Transcripts, and pieces of them."""
     source = random.Random(5)
     transcripts = {f"t{number}": "".join(source.choices(
         "ACGT", k=source.randrange(300, 3000))) for number in range(100)}
     side.write("transcripts.fa", "".join(
         f">{name}\n{text}\n" for name, text in transcripts.items()))
     reads = []
-    for number in range(2000):
+    for number in range(count):
         text = transcripts[f"t{source.randrange(100)}"]
         at = source.randrange(len(text) - 100)
         reads.append(f">r{number}\n{text[at:at + 100]}\n")
     side.write("reads.fa", "".join(reads))
+
+
+def rapmap(side):
+    write_reads(side, 2000)
     side.tool("rapmap", "quasiindex", "-t", "transcripts.fa", "-i", "index",
               record=False)
     mapped = side.tool("rapmap", "quasimap", "-i", "index", "-r", "reads.fa",
@@ -57,3 +62,19 @@ def rapmap(side):
     if len(lines) < 2000:
         raise Failure(f"rapmap mapped {len(lines)} of 2000 reads")
     side.record("mappings", "\n".join(lines))
+
+
+def salmon(side):
+    """It has another allocator's library beside jemalloc's in its process."""
+    write_reads(side, 4000)
+    side.tool("salmon", "--no-version-check", "index", "-t", "transcripts.fa",
+              "-i", "index", "-p", "2", record=False)
+    side.tool("salmon", "--no-version-check", "quant", "-i", "index", "-l",
+              "A", "-r", "reads.fa", "-p", "2", "-o", "out", record=False)
+    rows = (side.folder / "out/quant.sf").read_text(encoding="utf-8")
+    side.record("transcripts found", "\n".join(sorted(
+        line.split("\t")[0] for line in rows.splitlines())))
+    total = sum(float(line.split("\t")[4])
+                for line in rows.splitlines()[1:])
+    if not 3900 <= total <= 4000:
+        raise Failure(f"salmon counts {total} of 4000 reads")

@@ -63,8 +63,8 @@ def compile_program(source, folder):
     """Compiles a C file, unless that is done; suites may do so at once."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.stem
-    newest = max(path.stat().st_mtime
-                 for path in [source, HERE / "contract.h"])
+    headers = [HERE / "contract.h", *source.parent.glob("*.h")]
+    newest = max(path.stat().st_mtime for path in [source, *headers])
     with open(f"{target}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if target.exists() and target.stat().st_mtime > newest:

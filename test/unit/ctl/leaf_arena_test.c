@@ -131,22 +131,33 @@ static void all_arenas_have_three_names(void **state)
     }
 }
 
+/* By its number, or by one that means all. */
+static void purge_by(unsigned index, unsigned number)
+{
+    enum { BYTES = 2000000 };
+    void *pointer = take(BYTES, (int)index);
+    memset(pointer, 1, BYTES);
+    request_give(pointer, REQUEST_NO_CACHE);
+    ask_epoch();
+    const char *dirty = ".pdirty";
+    assert_true(ask_u64(ask_name("stats.arenas.", index, dirty)) > 0);
+    assert_int_equal(DO(ask_name("arena.", number, ".purge")), 0);
+    ask_epoch();
+    assert_int_equal(ask_u64(ask_name("stats.arenas.", index, dirty)), 0);
+}
+
 static void a_purge_gives_back_what_is_dirty(void **state)
 {
     (void)state;
-    enum { BYTES = 2000000 };
     const unsigned index = create();
-    void *pointer = take(BYTES, (int)index);
-    memset(pointer, 1, BYTES);
     const int64_t never = -1;
     assert_int_equal(TELL(ask_name("arena.", index, ".dirty_decay_ms"),
         &never), 0);
-    request_give(pointer, REQUEST_NO_CACHE);
-    assert_int_equal(DO(ask_name("arena.", index, ".purge")), 0);
-    ask_epoch();
-    assert_int_equal(ask_u64(ask_name("stats.arenas.", index, ".pdirty")), 0);
-    assert_true(ask_u64(ask_name("stats.arenas.", index, ".dirty_purged"))
-        >= BYTES / sys_page_bytes());
+    purge_by(index, index);
+    purge_by(index, SNAPSHOT_ALL);
+    purge_by(index, ask_unsigned("arenas.narenas"));
+    assert_true(
+        ask_u64(ask_name("stats.arenas.", index, ".dirty_purged")) > 0);
     destroy(index);
 }
 

@@ -141,6 +141,47 @@ static void a_thread_keeps_blocks_in_hand_or_not(void **state)
     assert_int_equal(DO("thread.tcache.flush"), 0);
 }
 
+static void the_largest_block_in_hand_is_a_class(void **state)
+{
+    (void)state;
+    const char *leaf = "thread.tcache.max";
+    const size_t most = ask_u64("arenas.tcache_max");
+    const size_t odd = 4097;
+    const size_t huge = SIZE_MAX;
+    assert_int_equal(ask_u64(leaf), most);
+    assert_int_equal(TELL(leaf, &odd), 0);
+    assert_int_equal(ask_u64(leaf), 5120);
+    assert_int_equal(TELL(leaf, &huge), 0);
+    assert_int_equal(ask_u64(leaf), most);
+}
+
+/* How many blocks of a size may stay in hand. */
+static size_t blocks_max(size_t size)
+{
+    size_t blocks;
+    size_t bytes = sizeof blocks;
+    assert_int_equal(ctl_by_name("thread.tcache.ncached_max.read_sizeclass",
+        &blocks, &bytes, &size, sizeof size), 0);
+    return blocks;
+}
+
+static void ranges_say_how_many_blocks_stay_in_hand(void **state)
+{
+    (void)state;
+    const char *ranges = "500-600:3|1000-1000:0";
+    assert_int_equal(TELL("thread.tcache.ncached_max.write", &ranges), 0);
+    request_give(take(512, REQUEST_AUTO), REQUEST_AUTO);
+    assert_true(blocks_max(512) <= 3);
+    assert_int_equal(blocks_max(1000), 0);
+    ranges = "500-1000:1000";
+    assert_int_equal(TELL("thread.tcache.ncached_max.write", &ranges), 0);
+    const size_t none = CLASS_BYTES_MAX + 1;
+    size_t blocks;
+    size_t bytes = sizeof blocks;
+    assert_int_equal(ctl_by_name("thread.tcache.ncached_max.read_sizeclass",
+        &blocks, &bytes, &none, sizeof none), EINVAL);
+}
+
 static void ranges_of_blocks_are_checked(void **state)
 {
     (void)state;
@@ -261,6 +302,10 @@ static void a_batch_is_many_objects(void **state)
     enum { COUNT = 1000, SIZE = 200 };
     const unsigned index = create();
     static void *pointers[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        pointers[i] = memset(take(SIZE, (int)index), 1, SIZE);
+    for (int i = 0; i < COUNT; i++)
+        request_give(pointers[i], REQUEST_NO_CACHE);
     /* Zeroed, aligned to 64, of the arena, from no cache. */
     const struct leaf_batch batch = {
         pointers, COUNT, SIZE,
@@ -453,6 +498,8 @@ int main(void)
         cmocka_unit_test(sizes_rise_without_a_gap),
         cmocka_unit_test(a_cache_comes_and_goes),
         cmocka_unit_test(a_thread_keeps_blocks_in_hand_or_not),
+        cmocka_unit_test(the_largest_block_in_hand_is_a_class),
+        cmocka_unit_test(ranges_say_how_many_blocks_stay_in_hand),
         cmocka_unit_test(ranges_of_blocks_are_checked),
         cmocka_unit_test(what_a_thread_takes_is_counted_at_once),
         cmocka_unit_test(a_peak_is_kept_until_the_reset),

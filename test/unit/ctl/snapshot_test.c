@@ -140,33 +140,50 @@ static void the_sum_is_the_sum(void **state)
     assert_int_equal(DO(ask_name("arena.", index, ".destroy")), 0);
 }
 
+/* Of all classes, the one. */
+static void expect_one(unsigned arena, const char *kind, const char *count,
+    unsigned classes, unsigned wanted)
+{
+    for (unsigned i = 0; i < classes; i++) {
+        char name[ASK_NAME_BYTES];
+        (void)snprintf(name, sizeof name, "stats.arenas.%u.%s.%u.%s", arena,
+            kind, i, count);
+        assert_int_equal(ask_u64(name) != 0, i == wanted);
+    }
+}
+
+static void an_object_counts_in_its_class(void **state)
+{
+    (void)state;
+    const unsigned index = create();
+    take(100, index);
+    take(100000, index);
+    ask_epoch();
+    expect_one(index, "bins", "nmalloc", CLASS_COUNT, class_of(100));
+    /* 81,920 and 98,304 are the two below. */
+    expect_one(index, "lextents", "curlextents", STATS_LEXTENTS, 2);
+    assert_int_equal(DO(ask_name("arena.", index, ".destroy")), 0);
+}
+
 /* -- while other threads work -- */
 
 static _Atomic bool working;
 
+/* Most of what is allocated comes and goes all the time. */
 static void *work(void *argument)
 {
-    enum { OBJECTS = 200 };
-    static _Thread_local void *objects[OBJECTS];
+    enum { LARGE = 20000000 };
     uint32_t random = (uint32_t)(uintptr_t)argument;
     while (load_relaxed(&working)) {
         random = random * 1664525u + 1013904223u;
-        void **object = &objects[random / 65536 % OBJECTS];
-        if (*object != NULL) {
-            request_give(*object, REQUEST_AUTO);
-            *object = NULL;
-        } else {
-            const struct request request = {
-                .size = 1 + random % (random % 7 == 0 ? 300000 : 3000),
-                .arena = REQUEST_AUTO,
-                .cache = REQUEST_AUTO,
-            };
-            *object = request_take(&request);
-        }
-    }
-    for (int i = 0; i < OBJECTS; i++) {
-        if (objects[i] != NULL)
-            request_give(objects[i], REQUEST_AUTO);
+        const struct request request = {
+            .size = random / 65536 % 2 == 0 ? LARGE : 1 + random % 3000,
+            .arena = REQUEST_AUTO,
+            .cache = REQUEST_AUTO,
+        };
+        void *pointer = request_take(&request);
+        if (pointer != NULL)
+            request_give(pointer, REQUEST_AUTO);
     }
     return NULL;
 }
@@ -209,6 +226,7 @@ int main(void)
         cmocka_unit_test(a_new_arena_is_seen_from_the_next_epoch_on),
         cmocka_unit_test(a_destroyed_arena_leaves_its_counters),
         cmocka_unit_test(the_sum_is_the_sum),
+        cmocka_unit_test(an_object_counts_in_its_class),
         cmocka_unit_test(the_figures_of_one_epoch_fit_together),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

@@ -10,7 +10,6 @@
 #include "heap/cache.h"
 #include "heap/count.h"
 #include "heap/request.h"
-#include "heap/second.h"
 
 /* -- sums -- */
 
@@ -423,131 +422,6 @@ static void threads_that_live_hear_of_events(void **state)
     child_passes(tell_who_lives, NULL);
 }
 
-/* -- blocks in hand -- */
-
-static int go_without(void *argument)
-{
-    (void)argument;
-    CHILD_EXPECT(count_cache_enabled() && count_flush_cache());
-    CHILD_EXPECT(count_cache_blocks_max(100) > 0);
-    count_enable_cache(false);
-    CHILD_EXPECT(!count_cache_enabled() && !count_flush_cache());
-    CHILD_EXPECT(count_cache_blocks_max(100) == 0);
-    void *one = API(malloc)(100);
-    struct slab *slab = slab_with(one);
-    const uint32_t live = slab_live(slab);
-    API(free)(one);
-    CHILD_EXPECT(slab_live(slab) == live - 1);
-    count_enable_cache(true);
-    CHILD_EXPECT(count_cache_enabled() && thread.heap == thread.own);
-    one = API(malloc)(100);
-    slab = slab_with(one);
-    const uint32_t again = slab_live(slab);
-    API(free)(one);
-    CHILD_EXPECT(slab_live(slab) == again);
-    count_idle();
-    CHILD_EXPECT(hands_are_empty());
-    API(audit_all)();
-    return 0;
-}
-
-static void a_thread_can_go_without_hands(void **state)
-{
-    (void)state;
-    child_passes(go_without, NULL);
-}
-
-/* A counting thread keeps some, but not for ever. */
-static int let_go(void *argument)
-{
-    (void)argument;
-    enum { BLOCKS = 5000 };
-    static void *block[BLOCKS];
-    (void)count_allocated();
-    void *one = API(malloc)(64);
-    API(free)(one);
-    CHILD_EXPECT(API(malloc)(64) == one);
-    API(free)(one);
-    for (int i = 0; i < BLOCKS; i++)
-        block[i] = API(malloc)(64);
-    for (int i = 0; i < BLOCKS; i++)
-        API(free)(block[i]);
-    const struct bin *bin = &thread.own->bin[class_of(64)];
-    CHILD_EXPECT(bin->shelf == NULL);
-    CHILD_EXPECT(count_flush_cache());
-    CHILD_EXPECT(bin->handed == bin->folded);
-    API(audit_all)();
-    return 0;
-}
-
-static void a_counting_thread_lets_go(void **state)
-{
-    (void)state;
-    child_passes(let_go, NULL);
-}
-
-/* -- filling -- */
-
-static bool is_all(const void *pointer, int byte, size_t bytes)
-{
-    const unsigned char *at = pointer;
-    for (size_t i = 0; i < bytes; i++) {
-        if (at[i] != byte)
-            return false;
-    }
-    return true;
-}
-
-static int fill_junk(void *argument)
-{
-    (void)argument;
-    second_set_fill((struct second_fill){
-        .zero = true, .junk_taken = true, .junk_given = true });
-    for (int i = 0; i < SIZES; i++) {
-        char *one = API(malloc)(sizes[i]);
-        const size_t bytes = usable(one);
-        CHILD_EXPECT(is_all(one, 0xa5, bytes));
-        memset(one, 7, bytes);
-        one = API(realloc)(one, 2 * bytes);
-        CHILD_EXPECT(is_all(one, 7, bytes));
-        CHILD_EXPECT(is_all(one + bytes, 0xa5, usable(one) - bytes));
-        API(free)(one);
-        if (bytes < 100000)
-            CHILD_EXPECT(is_all(one + 16, 0x5a, 2 * bytes - 16));
-        one = API(calloc)(1, bytes);
-        CHILD_EXPECT(is_all(one, 0, bytes));
-        API(free)(one);
-    }
-    API(audit_all)();
-    return 0;
-}
-
-static int fill_zero(void *argument)
-{
-    (void)argument;
-    second_set_fill((struct second_fill){ .zero = true });
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < SIZES; i++) {
-            char *one = API(malloc)(sizes[i]);
-            const size_t bytes = usable(one);
-            CHILD_EXPECT(is_all(one, 0, bytes));
-            memset(one, 7, bytes);
-            one = API(realloc)(one, 3 * sizes[i] + 1);
-            CHILD_EXPECT(is_all(one + bytes, 0, usable(one) - bytes));
-            memset(one, 7, usable(one));
-            API(free)(one);
-        }
-    }
-    return 0;
-}
-
-static void blocks_are_filled(void **state)
-{
-    (void)state;
-    child_passes(fill_junk, NULL);
-    child_passes(fill_zero, NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,9 +433,6 @@ int main(void)
         cmocka_unit_test(the_peak_is_since_the_reset),
         cmocka_unit_test(events_come_after_so_many_bytes),
         cmocka_unit_test(threads_that_live_hear_of_events),
-        cmocka_unit_test(a_thread_can_go_without_hands),
-        cmocka_unit_test(a_counting_thread_lets_go),
-        cmocka_unit_test(blocks_are_filled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,14 +112,19 @@ static void the_last_free_closes_it_whoever_frees(void **state)
     }
 }
 
+static uint64_t folded_now(const struct scene *scene, unsigned cls)
+{
+    return load_relaxed(&arena_main.folded[cls])
+        + scene->heap->bin[cls].folded + scene->other->bin[cls].folded;
+}
+
 /* What is handed out comes back in the counts of somebody. */
 static void every_free_is_folded_once(void **state)
 {
     struct scene *scene = *state;
     struct handful *hand = &scene->hand;
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        const uint64_t before = load_relaxed(&arena_main.folded[cls])
-            + scene->heap->bin[cls].folded + scene->other->bin[cls].folded;
+        const uint64_t before = folded_now(scene, cls);
         take_full(hand, scene->heap, cls);
         const size_t blocks = hand->count;
         put_one(hand);
@@ -133,9 +138,7 @@ static void every_free_is_folded_once(void **state)
         assert_true(owner_disown(hand->slab));
         push_one(hand, NULL);
         push_one(hand, cls % 2 ? scene->other : NULL);
-        assert_int_equal(load_relaxed(&arena_main.folded[cls])
-            + scene->heap->bin[cls].folded + scene->other->bin[cls].folded,
-            before + blocks);
+        assert_int_equal(folded_now(scene, cls), before + blocks);
     }
 }
 

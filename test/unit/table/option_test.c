@@ -370,14 +370,14 @@ static void sets_what_is_the_same_under_another_name(void **state)
     (void)state;
     expect_taken("lg_tcache_max", "12", "12");
     assert_int_equal(options.tcache_max, 4096);
-    expect_taken("lg_tcache_max", "99", "15");
-    assert_int_equal(options.tcache_max, 32768);
+    expect_taken("lg_tcache_max", "99", "16");
+    assert_int_equal(options.tcache_max, 65536);
     expect_taken("hpa_purge_threshold_ratio", "0.5", "0.5");
     assert_int_equal(options.hpa_purge_threshold, 1 << 20);
     expect_taken("hpa_hugification_threshold_ratio", "0.25", "0.25");
     assert_int_equal(options.hpa_hugification_threshold, 1 << 19);
     expect_refused("lg_tcache_max", "x", OPTION_INVALID);
-    assert_int_equal(options.tcache_max, 32768);
+    assert_int_equal(options.tcache_max, 65536);
 }
 
 static void never_raises_a_limit_on_threads(void **state)
