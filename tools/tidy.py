@@ -37,6 +37,7 @@ MAY_INCLUDE = {
     "heap/cache.h": {"api", "ctl"},         # of explicit caches
     "heap/request.h": {"api", "ctl"},
     "heap/count.h": {"api", "ctl"},
+    "heap/hand.h": {"api"},                 # what stays in hand, at start
     "heap/stats.h": {"api", "ctl"},
     "heap/watch.h": {"ctl"},
     "sys/lock.h": {"page", "heap", "ctl", "api"},  # locks lie inside their structs

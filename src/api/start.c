@@ -11,8 +11,8 @@
 
 #include "ctl/ctl.h"
 #include "heap/arenas.h"
-#include "heap/hand.h"
 #include "heap/count.h"
+#include "heap/hand.h"
 #include "heap/second.h"
 #include "heap/thread.h"
 #include "table/conf.h"

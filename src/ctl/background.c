@@ -8,8 +8,9 @@
 #include "heap/heap.h"
 #include "heap/thread.h"
 
-/* What a system that refuses to purge is asked again after, at least. */
-enum { BACKGROUND_REST_MS = 100 };
+/* What a system that refuses to purge is asked again after, at least; and how
+ * often a thread that may be the last one looks whether it is. */
+enum { BACKGROUND_REST_MS = 100, BACKGROUND_ASK_MS = 500 };
 
 static void background_run(void);
 
@@ -52,15 +53,30 @@ static uint64_t background_due_ms(void)
     return due_ms;
 }
 
+/* When to look again, having looked. */
+static uint64_t background_until_ms(void)
+{
+    const uint64_t now_ms = sys_now_ms();
+    const uint64_t due_ms = background_due_ms();
+    const uint64_t until_ms =
+        due_ms > now_ms ? due_ms : now_ms + BACKGROUND_REST_MS;
+    return load_relaxed(&helper_must_ask)
+        ? min_size(until_ms, now_ms + BACKGROUND_ASK_MS) : until_ms;
+}
+
+static bool background_should_end(void)
+{
+    return load_relaxed(&background.stops)
+        || (load_relaxed(&helper_must_ask) && helper_is_last());
+}
+
 static void background_run(void)
 {
-    while (!load_relaxed(&background.stops)) {
+    while (!background_should_end()) {
         background_decay_all();
         add_relaxed(&background.runs, 1);
         const uint32_t begun = due_begin();
-        uint64_t until_ms = background_due_ms();
-        if (until_ms <= sys_now_ms())
-            until_ms = sys_now_ms() + BACKGROUND_REST_MS;
+        const uint64_t until_ms = background_until_ms();
         if (load_relaxed(&background.stops))
             break;
         const uint64_t before_ns = sys_now_ns();

@@ -24,6 +24,12 @@ static void kept_leave(struct extent *_Atomic *chain, struct extent *all)
     store_release(chain, all);
 }
 
+/* As an object of so many bytes, or as none. */
+static void kept_count(struct kept *kept, struct extent *extent, size_t bytes)
+{
+    tally_change((struct tally_place){ &kept->tally, NULL }, extent, bytes);
+}
+
 static size_t kept_bytes(const struct extent *extent)
 {
     return (size_t)extent->slices * SLICE_BYTES;
@@ -117,7 +123,7 @@ struct extent *kept_pop_by_hand(struct kept *kept, size_t slices)
         map_set(all->start, 1, OWNER_RUN, all);
         all->touched = all->slices;
         /* As long as it was last: the next is likely to be the same. */
-        tally_change(&kept->tally, NULL, all, all->bytes);
+        kept_count(kept, all, all->bytes);
         kept_push_hand(kept, all);
         bump_relaxed(&kept->chain_bytes, -(slices * SLICE_BYTES));
         all = next;
@@ -147,9 +153,9 @@ static void kept_spill(struct kept *kept, struct extent *first)
     const size_t bytes = kept_bytes(first);
     struct extent *last = first;
     size_t count = 1;
-    tally_change(&kept->tally, NULL, first, 0);
+    kept_count(kept, first, 0);
     for (; last->next != NULL; last = last->next) {
-        tally_change(&kept->tally, NULL, last->next, 0);
+        kept_count(kept, last->next, 0);
         count++;
     }
     kept->hand[first->slices - 1] = NULL;
@@ -191,7 +197,7 @@ void kept_empty_hand(struct kept *kept)
         kept->hand[i] = NULL;
         COMPILER_BARRIER();
         for (struct extent *at = all; at != NULL; at = at->next)
-            tally_change(&kept->tally, NULL, at, 0);
+            kept_count(kept, at, 0);
         (void)kept_give_all(all);
     }
     kept->hand_slices = 0;

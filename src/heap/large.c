@@ -29,8 +29,10 @@ static void large_count(struct heap *heap, struct extent *extent,
     size_t bytes)
 {
     struct arena *arena = arena_of_pool(extent->pool);
-    tally_change(heap != NULL && heap->arena == arena ? &heap->kept.tally
-        : NULL, &arena->tally, extent, bytes);
+    const bool own = heap != NULL && heap->arena == arena;
+    tally_change((struct tally_place){
+        own ? &heap->kept.tally : NULL, &arena->tally
+    }, extent, bytes);
 }
 
 /* -- taking -- */

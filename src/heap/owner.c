@@ -225,7 +225,8 @@ void owner_join(struct heap *heap, struct slab *slab, uint64_t word)
     const uint32_t left = remote_number(word);
     const uint32_t back = slab_live(slab) - left;
     owner_count_out(slab, left);
-    store_relaxed(&slab->heap, heap);
+    /* pairs with slab_heap() */
+    store_release(&slab->heap, heap);
     slab->place = SLAB_CURRENT;
     if (back > 0)
         slab_absorb(slab, remote_head(slab, word), back);
@@ -393,7 +394,7 @@ static bool owner_count_down(struct slab *slab, void *block, uint64_t *word,
     bool quarter)
 {
     /* Once the block is given the slab may be gone. */
-    struct arena *arena = slab_heap(slab)->arena;
+    struct arena *arena = arena_of_pool(slab_extent(slab)->pool);
     const unsigned cls = slab->remote_cls;
     const uint64_t phase = (*word & REMOTE_GENERATION) / REMOTE_PHASE;
     const uint32_t left = remote_number(*word) - 1;

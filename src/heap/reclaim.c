@@ -207,7 +207,8 @@ static void reclaim_slabs(struct arena *arena)
     while (chain != NULL) {
         struct slab *slab = chain;
         chain = slab->pending_next;
-        store_relaxed(&slab->heap, arena->shared);
+        /* pairs with slab_heap() */
+        store_release(&slab->heap, arena->shared);
         reclaim_recount(slab);
         owner_let_go_claimed(slab);
     }

@@ -148,7 +148,8 @@ struct slab *slab_open(struct heap *heap, unsigned cls)
     slab->place = SLAB_CURRENT;
     slab->segments = 0;
     slab_set(slab, 0, 0);
-    store_relaxed(&slab->heap, heap);
+    /* pairs with slab_heap() */
+    store_release(&slab->heap, heap);
     slab->next = NULL;
     slab->prev = NULL;
     slab->countdown = 0;

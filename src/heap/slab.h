@@ -137,7 +137,8 @@ static inline struct extent *slab_extent(const struct slab *slab)
 
 static inline struct heap *slab_heap(const struct slab *slab)
 {
-    return load_relaxed(&slab->heap);
+    /* pairs with slab_open(), owner_join() and reclaim_slabs() */
+    return load_acquire(&slab->heap);
 }
 
 static inline uint32_t slab_block_bytes(const struct slab *slab)

@@ -17,41 +17,29 @@ unsigned tally_class(size_t bytes)
         + (unsigned)(last >> (log2 - 2)) % 4;
 }
 
-static void tally_take(struct tally *own, struct tally_all *all,
-    size_t bytes)
+/* One more in a counter that is the caller's, or everybody's. */
+static void tally_add(struct tally_place place, bool taken, size_t bytes)
 {
     const unsigned cls = tally_class(bytes);
-    if (own != NULL && cls < TALLY_RUN_CLASSES) {
-        bump_relaxed(&own->run[cls].taken, 1);
-        bump_relaxed(&own->bytes.taken, bytes);
+    if (LIKELY(place.own != NULL && cls < TALLY_RUN_CLASSES)) {
+        struct tally *own = place.own;
+        bump_relaxed(taken ? &own->run[cls].taken : &own->run[cls].given, 1);
+        bump_relaxed(taken ? &own->bytes.taken : &own->bytes.given, bytes);
     } else {
-        add_relaxed(&all->object[cls].taken, 1);
-        add_relaxed(&all->bytes.taken, bytes);
+        struct tally_all *all = place.all;
+        add_relaxed(taken ? &all->object[cls].taken
+            : &all->object[cls].given, 1);
+        add_relaxed(taken ? &all->bytes.taken : &all->bytes.given, bytes);
     }
 }
 
-static void tally_give(struct tally *own, struct tally_all *all,
+void tally_recount(struct tally_place place, struct extent *extent,
     size_t bytes)
-{
-    const unsigned cls = tally_class(bytes);
-    if (own != NULL && cls < TALLY_RUN_CLASSES) {
-        bump_relaxed(&own->run[cls].given, 1);
-        bump_relaxed(&own->bytes.given, bytes);
-    } else {
-        add_relaxed(&all->object[cls].given, 1);
-        add_relaxed(&all->bytes.given, bytes);
-    }
-}
-
-void tally_change(struct tally *own, struct tally_all *all,
-    struct extent *extent, size_t bytes)
 {
     const size_t before = *tally_counted(extent);
-    if (LIKELY(before == bytes))
-        return;
     *tally_counted(extent) = bytes;
     if (before != 0)
-        tally_give(own, all, before);
+        tally_add(place, false, before);
     if (bytes != 0)
-        tally_take(own, all, bytes);
+        tally_add(place, true, bytes);
 }

@@ -49,9 +49,22 @@ static inline size_t *tally_counted(struct extent *extent)
     return (size_t *)(void *)extent->payload;
 }
 
-/* Count it as an object of so many bytes from now on; 0: as none. own is the
- * caller's and may be NULL, or all may if it is a run of its. */
-void tally_change(struct tally *own, struct tally_all *all,
-    struct extent *extent, size_t bytes);
+/* Where an object is counted: own is the caller's and may be NULL, or all may
+ * if it is a run of its. */
+struct tally_place {
+    struct tally *own;
+    struct tally_all *all;
+};
+
+NOINLINE void tally_recount(struct tally_place place, struct extent *extent,
+    size_t bytes);
+
+/* Count it as an object of so many bytes from now on; 0: as none. */
+static ALWAYS_INLINE void tally_change(struct tally_place place,
+    struct extent *extent, size_t bytes)
+{
+    if (UNLIKELY(*tally_counted(extent) != bytes))
+        tally_recount(place, extent, bytes);
+}
 
 #endif

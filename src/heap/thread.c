@@ -188,6 +188,8 @@ static void thread_death(void *unused)
     (void)unused;
     thread.stage = THREAD_DEAD;
     thread_leave_heap(thread.own);
+    if (helper_note_end())
+        due_wake();
 }
 
 /* Nothing is in hand, and the thread has no heap. */

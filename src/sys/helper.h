@@ -6,6 +6,7 @@
  *          signal blocked, so that the program's handlers never run in it.
  * Used by  ctl/background.c.
  * Never    started inside malloc: libc allocates for a thread that it makes.
+ *          Keeps a process alive whose own threads have all ended.
  *
  * Tests    test/unit/ctl/background_test.c
  */
@@ -14,7 +15,10 @@
 
 #include <pthread.h>
 
+#include "util/atomic.h"
 #include "util/compiler.h"
+
+bool sys_is_first_thread(void);     /* sys.h */
 
 struct sys_helper {
     void (*run)(void);
@@ -27,5 +31,25 @@ MUST_USE bool helper_start(struct sys_helper *helper);
 
 /* Wait until it has returned; by another thread. */
 void helper_join(struct sys_helper *helper);
+
+/*
+ * Where the thread that the process began with ends alone, by pthread_exit(),
+ * the process ends with the last of its threads. So from then on a helper has
+ * to ask now and then whether it is the last, and return if so.
+ */
+extern _Atomic bool helper_runs;
+extern _Atomic bool helper_must_ask;
+
+/* The calling thread is about to end. true: helpers have to ask from now on. */
+static inline bool helper_note_end(void)
+{
+    if (LIKELY(!load_relaxed(&helper_runs)) || !sys_is_first_thread())
+        return false;
+    store_relaxed(&helper_must_ask, true);
+    return true;
+}
+
+/* Is the caller the only thread that has not ended? */
+bool helper_is_last(void);
 
 #endif

@@ -57,7 +57,7 @@ static int heard;
 
 static void hear(const char *line)
 {
-    heard += strncmp(line, "<jemalloc>: ", 12) == 0;
+    heard += strncmp(line, "Called realloc", 14) == 0;
 }
 
 /* A program that would rather go on: nothing happens to the block. */

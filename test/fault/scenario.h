@@ -11,6 +11,10 @@
 
 #include "bench.h"
 
+#include "ctl/background.h"
+#include "heap/arenas.h"
+#include "heap/request.h"
+
 /* -- the first request of a process -- */
 
 static void first_malloc_small(void)
@@ -260,6 +264,33 @@ static void memory_goes_back_at_once(void)
     bench_free_all();
 }
 
+/* -- what is asked for beside memory -- */
+
+static void an_arena_is_made_and_ended(void)
+{
+    static const size_t sizes[] = { 24, 20000, 300 * KiB, 40 * MiB };
+    unsigned index;
+    if (!arenas_create(&index))
+        return;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const struct request request = {
+            .size = sizes[i], .arena = (int)index, .cache = REQUEST_AUTO,
+        };
+        char *object = request_take(&request);
+        if (object != NULL)
+            object[sizes[i] - 1] = 1;
+    }
+    EXPECT(arenas_destroy(index));
+}
+
+static void a_background_thread_runs(void)
+{
+    if (!background_set(true))
+        EXPECT(!background_is_on());
+    (void)bench_malloc(300 * KiB);
+    EXPECT(background_set(false));
+}
+
 struct scenario {
     const char *name;
     void (*call)(void);
@@ -295,6 +326,8 @@ static const struct scenario scenarios[] = {
     SCENARIO_OF_THREADS(a_thread_is_born_and_dies),
     SCENARIO_OF_THREADS(a_dead_threads_blocks_are_freed),
     SCENARIO_OF_THREADS(a_living_threads_blocks_are_freed),
+    SCENARIO(an_arena_is_made_and_ended),
+    SCENARIO_OF_THREADS(a_background_thread_runs),
     SCENARIO(trim_after_use),
     SCENARIO(free_of_more_than_the_limit),
     SCENARIO(memory_goes_back_at_once),

@@ -327,6 +327,37 @@ static void each_arena_has_its_time(void **state)
     child_passes(purge_sooner, NULL);
 }
 
+/* A process ends with the last of its own threads, whichever that is. */
+static void *outlive(void *argument)
+{
+    const pthread_t *first = argument;
+    API(free)(API(malloc)(MiB));
+    CHILD_EXPECT(pthread_join(*first, NULL) == 0);
+    sleep_ms(100);
+    *child_note = 1;
+    return NULL;
+}
+
+static int leave_it_behind(void *argument)
+{
+    (void)argument;
+    static pthread_t first;
+    pthread_t other;
+    *child_note = 0;
+    first = pthread_self();
+    API(free)(API(malloc)(100));
+    CHILD_EXPECT(background_set(true));
+    CHILD_EXPECT(pthread_create(&other, NULL, outlive, &first) == 0);
+    pthread_exit(NULL);
+}
+
+static void it_is_not_the_last_to_go(void **state)
+{
+    (void)state;
+    child_passes(leave_it_behind, NULL);
+    assert_int_equal(*child_note, 1);
+}
+
 /* Arenas come and go while it looks after them. */
 static int destroy_beside(void *argument)
 {
@@ -370,6 +401,7 @@ int main(void)
         cmocka_unit_test(what_is_old_goes_back_while_all_sleep),
         cmocka_unit_test(each_arena_has_its_time),
         cmocka_unit_test(arenas_may_end_meanwhile),
+        cmocka_unit_test(it_is_not_the_last_to_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
