@@ -17,7 +17,10 @@ static void background_run(void);
 static struct {
     struct lock lock;
     struct sys_helper helper;   /* under the lock */
-    _Atomic uint32_t word;      /* generation << 1 | 1: on since then */
+    /* generation << 1 | 1 of the process where it runs, and where it was asked
+     * for; 0: nowhere */
+    _Atomic uint32_t running;
+    _Atomic uint32_t wanted;
     _Atomic bool stops;
     _Atomic size_t threads_max;
 
@@ -96,19 +99,25 @@ static uint32_t background_word(void)
 
 bool background_is_on(void)
 {
-    return load_relaxed(&background.word) == background_word();
+    return load_relaxed(&background.wanted) == background_word();
+}
+
+static bool background_runs(void)
+{
+    return load_relaxed(&background.running) == background_word();
 }
 
 /* Under the lock. */
 static bool background_start(void)
 {
     store_relaxed(&background.stops, false);
-    if (!helper_start(&background.helper))
-        return false;
+    const bool started = helper_start(&background.helper);
     /* There are two threads from now on. */
     fork_mind();
-    store_relaxed(&background.word, background_word());
-    return true;
+    const uint32_t word = started ? background_word() : 0;
+    store_relaxed(&background.running, word);
+    store_relaxed(&background.wanted, word);
+    return started;
 }
 
 static void background_stop(void)
@@ -116,30 +125,42 @@ static void background_stop(void)
     store_relaxed(&background.stops, true);
     due_wake();
     helper_join(&background.helper);
-    store_relaxed(&background.word, 0);
+    store_relaxed(&background.running, 0);
+}
+
+static void background_lock(void)
+{
+    lock_take(&background.lock);
+    /* What a vanished thread left half done was its own process's. */
+    lock_mend(&background.lock);
 }
 
 bool background_set(bool on)
 {
     bool done = true;
-    lock_take(&background.lock);
-    /* What a vanished thread left half done was its own process's. */
-    lock_mend(&background.lock);
-    if (on && !background_is_on())
+    background_lock();
+    if (on && !background_runs())
         done = background_start();
-    else if (!on && background_is_on())
+    else if (!on && background_runs())
         background_stop();
+    if (!on)
+        store_relaxed(&background.wanted, 0);
     lock_give(&background.lock);
     return done;
 }
 
+/* Unless it was turned off meanwhile, or on. */
 static void background_start_now(void)
 {
-    (void)background_set(true);
+    background_lock();
+    if (background_is_on() && !background_runs())
+        (void)background_start();
+    lock_give(&background.lock);
 }
 
 void background_set_soon(void)
 {
+    store_relaxed(&background.wanted, background_word());
     thread_call_soon(background_start_now);
 }
 
@@ -159,7 +180,7 @@ struct background_counts background_counts(void)
 {
     const uint64_t runs = load_relaxed(&background.runs);
     return (struct background_counts){
-        .num_threads = background_is_on(),
+        .num_threads = background_runs(),
         .num_runs = runs,
         .run_interval =
             runs > 0 ? load_relaxed(&background.slept_ns) / runs : 0,

@@ -33,8 +33,9 @@
  */
 bool background_set(bool on);
 
-/* On as soon as a slow path of any thread comes by where nothing is held: for
- * option background_thread, which is read when it is too early for threads. */
+/* On, but the thread comes with the next slow path of any other where nothing
+ * is held: for option background_thread, which is read when it is too early for
+ * threads. */
 void background_set_soon(void);
 
 /* As it was set, in this process. */

@@ -94,12 +94,11 @@ static void *alloc_large(size_t size, size_t align, bool zero)
 {
     struct heap *heap = thread_heap();
     thread_listen();
-    if (LIKELY(thread.reasons == 0))
-        return large_take(heap, (struct large_request){ size, align, zero });
-    zero = zero || second_wants_zero();
+    const bool second = UNLIKELY(thread.reasons != 0);
+    zero = zero || (second && second_wants_zero());
     void *pointer =
         large_take(heap, (struct large_request){ size, align, zero });
-    if (pointer != NULL)
+    if (second && pointer != NULL)
         second_note_take(pointer, heap_usable_bytes(pointer), zero);
     return pointer;
 }

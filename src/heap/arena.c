@@ -26,6 +26,7 @@ struct arena arena_main = {
     .heaps = &arena_main_shared,
     .heap_count = 1,
     .lock = { .rank = LOCK_shared },
+    .sweep = { .rank = LOCK_sweep },
     .shared = &arena_main_shared,
     .name = "auto_0",
 };
@@ -129,9 +130,12 @@ static void arena_reap(struct arena *arena)
 
 static void arena_sweep(struct arena *arena)
 {
+    if (!lock_try(&arena->sweep))
+        return;
     arena_reap(arena);
     arena_each_kept(arena, kept_sweep);
     (void)!pool_lease(&arena->pool, 0, 0);
+    lock_give(&arena->sweep);
 }
 
 void arena_tick(struct arena *arena)
@@ -175,10 +179,16 @@ static void arena_tidy_shared(struct arena *arena)
 void arena_purge(struct arena *arena)
 {
     reclaim_check(arena);
+    /* A hook that asks for this may be called by who ends the arena. */
+    if (!hooks_are_running())
+        lock_take(&arena->sweep);
+    else if (!lock_try(&arena->sweep))
+        return;
     arena_tidy_shared(arena);
     arena_reap(arena);
     arena_each_kept(arena, kept_empty);
     pool_purge(&arena->pool);
+    lock_give(&arena->sweep);
 }
 
 /* -- the end of everything in it -- */

@@ -45,6 +45,9 @@ struct arena {
     struct lock lock;
     struct heap *shared;
 
+    struct lock sweep;          /* tried by who tidies the arena, taken by who
+                                 * ends it */
+
     /* arenas.h; under lock arenas, but for the atomic ones */
     unsigned index;
     bool manual;                /* from arenas_create() */

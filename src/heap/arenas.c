@@ -169,6 +169,7 @@ static struct arena *arenas_take(void)
         return NULL;
     arena->pool.lock.rank = LOCK_pool;
     arena->lock.rank = LOCK_shared;
+    arena->sweep.rank = LOCK_sweep;
     store_relaxed(&arena->generation, fork_generation());
     arena->shared = heap_adopt(arena);
     return arena->shared != NULL ? arena : NULL;
@@ -261,9 +262,12 @@ static struct arena *arenas_manual(unsigned index)
 bool arenas_reset(unsigned index)
 {
     struct arena *arena = arenas_manual(index);
-    if (arena != NULL)
-        arena_discard(arena);
-    return arena != NULL;
+    if (arena == NULL)
+        return false;
+    lock_take(&arena->sweep);
+    arena_discard(arena);
+    lock_give(&arena->sweep);
+    return true;
 }
 
 bool arenas_destroy(unsigned index)
@@ -271,6 +275,8 @@ bool arenas_destroy(unsigned index)
     struct arena *arena = arenas_manual(index);
     if (arena == NULL || load_relaxed(&arena->threads) > 0)
         return false;
+    /* Who tidies it just now is waited for. */
+    lock_take(&arena->sweep);
     cache_leave(arena);
     arena_discard(arena);
     pool_empty(&arena->pool);
@@ -280,6 +286,7 @@ bool arenas_destroy(unsigned index)
     arena->next = arenas.spare;
     arenas.spare = arena;
     lock_give(&arenas.lock);
+    lock_give(&arena->sweep);
     return true;
 }
 

@@ -179,6 +179,9 @@ void kept_empty(struct kept *kept, struct pool *pool)
     /* The lease first: the owner then adds one run at most before it sees
      * that it has none. */
     const size_t held = exchange_relaxed(&kept->lease_bytes, 0);
+    /* Or both would count as dirty for a moment. */
+    if (held > 0)
+        (void)!pool_lease(pool, held, 0);
     for (size_t i = 0; i < KEPT_SLICES_MAX; i++) {
         if (load_relaxed(&kept->chain[i]) == NULL)
             continue;
@@ -186,8 +189,6 @@ void kept_empty(struct kept *kept, struct pool *pool)
         struct extent *all = exchange_acquire(&kept->chain[i], NULL);
         add_relaxed(&kept->stolen_bytes, kept_give_all(all));
     }
-    if (held > 0)
-        (void)!pool_lease(pool, held, 0);
 }
 
 void kept_empty_hand(struct kept *kept)

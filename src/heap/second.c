@@ -94,15 +94,17 @@ void second_set_fill(struct second_fill fill)
 
 bool second_wants_zero(void)
 {
-    return second_fill.zero && !second_fill.junk_taken;
+    return second_fill.zero;
 }
 
 static void second_fill_taken(void *pointer, size_t bytes, bool zero)
 {
-    if (second_fill.junk_taken && !zero)
-        memset(pointer, SECOND_JUNK_TAKEN, bytes);
-    else if (second_fill.zero && !zero)
+    if (zero)
+        return;
+    if (second_fill.zero)
         memset(pointer, 0, bytes);
+    else if (second_fill.junk_taken)
+        memset(pointer, SECOND_JUNK_TAKEN, bytes);
 }
 
 void second_note_take(void *pointer, size_t bytes, bool zero)

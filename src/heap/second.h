@@ -116,7 +116,7 @@ void second_note_resize(void *pointer, size_t old_bytes, size_t bytes);
 
 /* Options junk and zero, at start: what the bytes of objects are that are
  * taken, and of those that are given back; both for the calling thread and
- * those born later. Junk wins. */
+ * those born later. Zero wins. */
 struct second_fill {
     bool zero;
     bool junk_taken;            /* 0xa5 */

@@ -82,11 +82,22 @@ static void thread_end_past(const struct heap *heap)
     thread_add(&thread.deallocated, past.deallocated);
 }
 
-/* It counts from now on. Blocks of others' slabs that were in its hands may
- * have made too little of the past. */
+static uint64_t thread_bytes_in_hand(void)
+{
+    uint64_t bytes = 0;
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        for (const struct block *at = thread.shelf[cls]; at; at = at->next)
+            bytes += class_bytes[cls];
+    }
+    return bytes;
+}
+
+/* It counts from now on; most of what is in its hands it has freed. Blocks of
+ * others' slabs may have made too little of the past. */
 static void thread_begin_sums(struct heap *heap)
 {
     thread_end_past(heap);
+    thread_add(&thread.deallocated, thread_bytes_in_hand());
     const uint64_t allocated = load_relaxed(&thread.allocated);
     if ((int64_t)load_relaxed(&thread.deallocated) < 0)
         store_relaxed(&thread.deallocated, 0);
@@ -108,9 +119,9 @@ void thread_set_reason(enum thread_reason reason, bool on)
         return;
     }
     thread_enter(heap);
-    thread_empty_shelves(heap);
     if (reason == THREAD_COUNTED)
         thread_begin_sums(heap);
+    thread_empty_shelves(heap);
     thread.reasons = (uint8_t)reasons;
     thread_set_tier(heap);
     thread_leave();

@@ -136,23 +136,32 @@ static void a_refusal_changes_nothing(void **state)
 /* As the option does: the first refill starts it. */
 static int come_soon(void *argument)
 {
-    (void)argument;
+    const bool cancelled = *(bool *)argument;
     background_set_soon();
-    CHILD_EXPECT(!background_is_on());
+    CHILD_EXPECT(background_is_on() && helper_id() == 0);
+    CHILD_EXPECT(background_counts().num_threads == 0);
+    if (cancelled)
+        CHILD_EXPECT(background_set(false) && !background_is_on());
     for (int i = 0; i < 2000; i++)
         (void)API(malloc)(100);
-    CHILD_EXPECT(background_is_on() && helper_id_soon() != 0);
+    CHILD_EXPECT(background_is_on() == !cancelled);
+    CHILD_EXPECT(background_counts().num_threads == !cancelled);
+    if (!cancelled)
+        CHILD_EXPECT(helper_id_soon() != 0);
     CHILD_EXPECT(background_set(false));
     for (int i = 0; i < 2000; i++)
         (void)API(malloc)(100);
-    CHILD_EXPECT(!background_is_on());
+    CHILD_EXPECT(!background_is_on() && helper_id() == 0);
     return 0;
 }
 
 static void it_comes_with_a_refill(void **state)
 {
     (void)state;
-    child_passes(come_soon, NULL);
+    bool cancelled = false;
+    child_passes(come_soon, &cancelled);
+    cancelled = true;
+    child_passes(come_soon, &cancelled);
 }
 
 /* -- fork -- */

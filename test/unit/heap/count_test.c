@@ -180,7 +180,9 @@ static int count_the_past(void *argument)
     static void *block[PAST];
     for (int i = 0; i < PAST; i++)
         block[i] = API(malloc)(PAST_BYTES);
+    API(free)(API(malloc)(PAST_BYTES));
     struct sums sums = sums_now();
+    CHILD_EXPECT(sums.deallocated >= PAST_BYTES);
     const uint64_t live = sums.allocated - sums.deallocated;
     CHILD_EXPECT(live >= PAST * PAST_BYTES
         && live < PAST * PAST_BYTES + 64 * KiB);

@@ -47,6 +47,14 @@ static void *take(size_t size, bool zero);
 enum { OLD = 2000 };
 static void *old[OLD];
 
+/* Off the list first: the free may call a hook, which frees some too. */
+static void free_old(size_t i)
+{
+    void *object = old[i];
+    old[i] = NULL;
+    API(free)(object);
+}
+
 /* The allocator, from within a hook that serves it just now. */
 static void use_the_arena(const struct books *its)
 {
@@ -63,8 +71,7 @@ static void use_the_arena(const struct books *its)
     size_t freed = 0;
     for (size_t i = 0; i < OLD && freed < 10; i++) {
         freed += old[i] != NULL;
-        API(free)(old[i]);
-        old[i] = NULL;
+        free_old(i);
     }
 }
 
@@ -333,10 +340,8 @@ static int hooks_use_their_arena(void *unused)
         take_all(held, round == 2);
         free_all(held);
         (void)API(malloc_trim)(0);
-        for (size_t i = 0; i < OLD; i++) {
-            API(free)(old[i]);
-            old[i] = NULL;
-        }
+        for (size_t i = 0; i < OLD; i++)
+            free_old(i);
         API(audit_all)();
     }
     CHILD_EXPECT(arenas_bind(0));

@@ -184,7 +184,7 @@ static int fill_junk(void *argument)
 {
     (void)argument;
     second_set_fill((struct second_fill){
-        .zero = true, .junk_taken = true, .junk_given = true });
+        .junk_taken = true, .junk_given = true });
     for (int i = 0; i < SIZES; i++) {
         char *one = API(malloc)(sizes[i]);
         const size_t bytes = usable(one);
@@ -207,7 +207,8 @@ static int fill_junk(void *argument)
 static int fill_zero(void *argument)
 {
     (void)argument;
-    second_set_fill((struct second_fill){ .zero = true });
+    second_set_fill((struct second_fill){
+        .zero = true, .junk_taken = true });
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < SIZES; i++) {
             char *one = API(malloc)(sizes[i]);
