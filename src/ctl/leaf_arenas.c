@@ -71,8 +71,10 @@ int leaf_lextent(const struct leaf_call *call)
 
 /* -- new arenas -- */
 
+/* metadata: jemalloc would ask the hooks for its own memory at once, and know
+ * that they refuse; here they give the first region. */
 static int leaf_create(const struct leaf_call *call,
-    struct extent_hooks *hooks)
+    struct extent_hooks *hooks, bool metadata)
 {
     unsigned index;
     if (!arenas_create(&index))
@@ -82,6 +84,10 @@ static int leaf_create(const struct leaf_call *call,
     leaf_forget_dss(index);
     if (hooks != NULL && !arenas_set_hooks(index, hooks))
         return EFAULT;
+    if (hooks != NULL && metadata && !arenas_make_room(index)) {
+        (void)!arenas_destroy(index);
+        return EAGAIN;
+    }
     return leaf_answer(call, index);
 }
 
@@ -91,7 +97,7 @@ int leaf_arenas_create(const struct leaf_call *call)
     int error = leaf_expect_answer(call);
     if (error == 0)
         error = leaf_take(call, &hooks);
-    return error != 0 ? error : leaf_create(call, hooks);
+    return error != 0 ? error : leaf_create(call, hooks, true);
 }
 
 int leaf_arenas_create_ext(const struct leaf_call *call)
@@ -101,7 +107,8 @@ int leaf_arenas_create_ext(const struct leaf_call *call)
     if (error == 0)
         error = leaf_take(call, &config);
     return error != 0 ? error
-        : leaf_create(call, (struct extent_hooks *)config.extent_hooks);
+        : leaf_create(call, (struct extent_hooks *)config.extent_hooks,
+            config.metadata_use_hooks);
 }
 
 int leaf_arenas_lookup(const struct leaf_call *call)

@@ -42,7 +42,7 @@ void alloc_give_sized(void *pointer, size_t size);
 void alloc_give_home(void *pointer);
 
 /* A block of a class from the fullest slab of the thread's heap; NULL: it has
- * none with room. */
+ * no heap, or there is no memory. */
 void *alloc_take_fullest(unsigned cls);
 
 /* Free anything. */

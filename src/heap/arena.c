@@ -85,6 +85,17 @@ void *arena_take_shared(struct arena *arena, unsigned cls)
     return block;
 }
 
+void *arena_take_fullest(struct arena *arena, unsigned cls)
+{
+    reclaim_check(arena);
+    const uint8_t before = arena_hold(arena);
+    struct block *block = bin_take_fullest(arena->shared, cls);
+    if (block != NULL)
+        check_hand_out(block);
+    arena_release(arena, before);
+    return block;
+}
+
 void arena_drain_shared(struct arena *arena)
 {
     const uint8_t before = arena_hold(arena);

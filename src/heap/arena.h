@@ -83,6 +83,9 @@ void arena_discard(struct arena *arena);
 /* One block of a class from the shared heap; NULL: no memory. */
 MUST_USE void *arena_take_shared(struct arena *arena, unsigned cls);
 
+/* The same, the lowest one of the fullest slab. */
+MUST_USE void *arena_take_fullest(struct arena *arena, unsigned cls);
+
 /* Somebody has announced a slab to the shared heap, whose owner is a lock. */
 void arena_drain_shared(struct arena *arena);
 

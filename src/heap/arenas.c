@@ -313,6 +313,12 @@ struct extent_hooks *arenas_hooks(const struct arena *arena)
     return hooks != NULL ? hooks : &hooks_default;
 }
 
+bool arenas_make_room(unsigned index)
+{
+    struct arena *arena = arenas_at(index);
+    return arena != NULL && pool_make_room(&arena->pool, 1);
+}
+
 struct arena *arenas_for_hooks(void)
 {
     /* pairs with the store below */

@@ -81,6 +81,9 @@ bool arenas_exists(unsigned index);
 bool arenas_set_hooks(unsigned index, struct extent_hooks *hooks);
 struct extent_hooks *arenas_hooks(const struct arena *arena);
 
+/* Have the hooks of a new arena give memory now; false: they do not. */
+MUST_USE bool arenas_make_room(unsigned index);
+
 /* An arena without a number, and never with hooks, that serves what hooks
  * allocate. NULL: no memory. */
 struct arena *arenas_for_hooks(void);

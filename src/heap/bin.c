@@ -184,6 +184,14 @@ static bool bin_has_free(const struct slab *slab)
         || load_relaxed(&slab->cold) != 0;
 }
 
+/* Of two that are equally full the lower one. */
+static bool bin_is_denser(const struct slab *slab, const struct slab *other)
+{
+    const uint32_t live = slab_live(slab);
+    const uint32_t others = slab_live(other);
+    return live > others || (live == others && slab->start < other->start);
+}
+
 static struct slab *bin_find_fullest(const struct bin *bin)
 {
     struct slab *best = bin->current;
@@ -195,7 +203,7 @@ static struct slab *bin_find_fullest(const struct bin *bin)
             continue;
         for (struct slab *at = bin->list[place].first;
              at != NULL && left > 0; at = at->next, left--) {
-            if (best == NULL || slab_live(at) > slab_live(best))
+            if (best == NULL || bin_is_denser(at, best))
                 best = at;
         }
     }
@@ -208,12 +216,16 @@ struct block *bin_take_fullest(struct heap *heap, unsigned cls)
     bin_note_change(bin);
     (void)remote_drain(heap);
     struct slab *slab = bin_find_fullest(bin);
+    if (slab == NULL) {
+        bin_leave_current(bin);
+        slab = bin->current = bin_next(heap, cls);
+    }
     if (slab == NULL)
         return NULL;
     const bool listed = slab->place != SLAB_CURRENT;
     if (listed)
         bin_unlist(bin, slab);
-    struct block *block = slab_take_one(slab);
+    struct block *block = slab_take_lowest(slab);
     /* Now it is the latest, and the first to be looked at again. */
     if (listed)
         bin_list(bin, slab);

@@ -67,8 +67,8 @@ MUST_USE struct block *bin_refill(struct heap *heap, unsigned cls);
 MUST_USE struct block *bin_pop(struct heap *heap, unsigned cls,
     bool *refilled);
 
-/* A block from the fullest slab that has one, so that what is sparse may become
- * empty. NULL: there is none but in new slabs. */
+/* The lowest block of the fullest slab that has one, so that what is sparse may
+ * become empty; if none has, of another one. NULL: no memory. */
 MUST_USE struct block *bin_take_fullest(struct heap *heap, unsigned cls);
 
 /* Blocks may come in hand, or there is room anew: who looks into hands from

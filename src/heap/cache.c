@@ -8,33 +8,39 @@
 #include "heap/check.h"
 #include "heap/reclaim.h"
 
+/* Who ends an arena looks at all of them, and touches those that are there. */
 struct cache {
-    struct heap *heap;          /* NULL: none yet */
-    uint32_t generation;        /* of the process that took the heap */
-    bool taken;                 /* under lock caches */
+    struct heap *_Atomic heap;          /* NULL: none yet */
+    _Atomic uint32_t generation;        /* of the process that took the heap */
+    _Atomic bool taken;                 /* changed under the lock */
 };
 
 static struct cache caches[CACHES_MAX];
 static struct lock caches_lock = { .rank = LOCK_arenas };
 
-static bool cache_lives(const struct cache *cache)
+/* Its heap, if it has one in this process. */
+static struct heap *cache_living(const struct cache *cache)
 {
-    return cache->heap != NULL && cache->generation == fork_generation();
+    /* pairs with cache_heap() */
+    struct heap *heap = load_acquire(&cache->heap);
+    return heap != NULL
+        && load_relaxed(&cache->generation) == fork_generation()
+        ? heap : NULL;
 }
 
 bool cache_is(unsigned id)
 {
-    return id < CACHES_MAX && caches[id].taken;
+    return id < CACHES_MAX && load_relaxed(&caches[id].taken);
 }
 
 bool cache_create(unsigned *id)
 {
     unsigned i = 0;
     lock_take(&caches_lock);
-    while (i < CACHES_MAX && caches[i].taken)
+    while (i < CACHES_MAX && load_relaxed(&caches[i].taken))
         i++;
     if (i < CACHES_MAX)
-        caches[i].taken = true;
+        store_relaxed(&caches[i].taken, true);
     lock_give(&caches_lock);
     if (i == CACHES_MAX)
         return false;
@@ -44,22 +50,24 @@ bool cache_create(unsigned *id)
 
 static void cache_leave_heap(struct cache *cache)
 {
-    if (cache_lives(cache)) {
-        reclaim_check(cache->heap->arena);
-        heap_give_hands(cache->heap);
-        heap_orphan(cache->heap);
-    }
-    cache->heap = NULL;
+    struct heap *heap = cache_living(cache);
+    store_relaxed(&cache->heap, NULL);
+    if (heap == NULL)
+        return;
+    reclaim_check(heap->arena);
+    heap_give_hands(heap);
+    heap_orphan(heap);
 }
 
 bool cache_flush(unsigned id)
 {
     if (!cache_is(id))
         return false;
-    if (cache_lives(&caches[id])) {
-        reclaim_check(caches[id].heap->arena);
-        heap_give_hands(caches[id].heap);
-        heap_tidy(caches[id].heap);
+    struct heap *heap = cache_living(&caches[id]);
+    if (heap != NULL) {
+        reclaim_check(heap->arena);
+        heap_give_hands(heap);
+        heap_tidy(heap);
     }
     return true;
 }
@@ -70,7 +78,7 @@ bool cache_destroy(unsigned id)
         return false;
     cache_leave_heap(&caches[id]);
     lock_take(&caches_lock);
-    caches[id].taken = false;
+    store_relaxed(&caches[id].taken, false);
     lock_give(&caches_lock);
     return true;
 }
@@ -78,8 +86,8 @@ bool cache_destroy(unsigned id)
 void cache_leave(const struct arena *arena)
 {
     for (unsigned i = 0; i < CACHES_MAX; i++) {
-        if (caches[i].taken && cache_lives(&caches[i])
-            && caches[i].heap->arena == arena)
+        const struct heap *heap = cache_living(&caches[i]);
+        if (heap != NULL && heap->arena == arena)
             cache_leave_heap(&caches[i]);
     }
 }
@@ -87,13 +95,15 @@ void cache_leave(const struct arena *arena)
 struct heap *cache_heap(unsigned id, struct arena *arena)
 {
     struct cache *cache = &caches[id];
-    if (!cache_lives(cache)) {
-        cache->heap = heap_adopt(arena != NULL ? arena : arenas_bound());
-        cache->generation = fork_generation();
+    struct heap *heap = cache_living(cache);
+    if (heap == NULL) {
+        heap = heap_adopt(arena != NULL ? arena : arenas_bound());
+        store_relaxed(&cache->generation, fork_generation());
+        /* pairs with cache_living() */
+        store_release(&cache->heap, heap);
     }
-    if (cache->heap == NULL || (arena != NULL && cache->heap->arena != arena))
-        return NULL;
-    return cache->heap;
+    return heap != NULL && (arena == NULL || heap->arena == arena) ? heap
+        : NULL;
 }
 
 void *cache_take(struct heap *heap, unsigned cls)
@@ -104,11 +114,9 @@ void *cache_take(struct heap *heap, unsigned cls)
 
 bool cache_give(unsigned id, void *pointer)
 {
-    const struct cache *cache = &caches[id];
-    if (!cache_lives(cache))
-        return false;
+    const struct heap *heap = cache_living(&caches[id]);
     const struct heap_place place = heap_find(pointer);
-    if (place.owner != (uintptr_t)cache->heap)
+    if (heap == NULL || place.owner != (uintptr_t)heap)
         return false;
     struct slab *slab = slab_of(place.extent);
     if (check_give(slab, "free", pointer))

@@ -7,6 +7,7 @@
 #include "heap/arenas.h"
 #include "heap/hand.h"
 #include "heap/second.h"
+#include "heap/stats.h"
 #include "heap/thread.h"
 
 struct count_event {
@@ -56,6 +57,8 @@ static struct heap *count_begin(void)
     struct heap *heap = thread_heap();
     if (LIKELY(thread.reasons & THREAD_COUNTED))
         return heap;
+    /* The past is what its bins have counted: let them count all. */
+    stats_settle();
     thread_set_reason(THREAD_COUNTED, true);
     return heap;
 }

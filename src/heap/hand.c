@@ -129,9 +129,10 @@ size_t hand_bytes_max(const struct heap *heap)
 
 void hand_copy_limits(struct heap *heap, const struct heap *from)
 {
-    heap->limited = from->limited;
-    for (unsigned cls = 0; from->limited && cls < CLASS_COUNT; cls++)
+    const bool limited = heap->limited || from->limited;
+    for (unsigned cls = 0; limited && cls < CLASS_COUNT; cls++)
         heap->bin[cls].limit = from->bin[cls].limit;
+    heap->limited = from->limited;
 }
 
 void hand_begin(struct heap *heap)

@@ -74,13 +74,23 @@ static void *request_note(void *pointer, bool zero)
     return pointer;
 }
 
+/* From an arena in which the thread does not live. */
+static void *request_take_there(const struct request_source *source,
+    unsigned cls)
+{
+    void *pointer =
+        source->fullest ? arena_take_fullest(source->arena, cls) : NULL;
+    return pointer != NULL ? pointer
+        : arena_take_shared(source->arena, cls);
+}
+
 static void *request_take_block(const struct request_source *source,
     unsigned cls)
 {
     if (source->heap != NULL)
         return request_note(cache_take(source->heap, cls), false);
     if (source->arena != NULL)
-        return request_note(arena_take_shared(source->arena, cls), false);
+        return request_note(request_take_there(source, cls), false);
     void *pointer = source->fullest ? alloc_take_fullest(cls) : NULL;
     if (pointer == NULL)
         pointer = hand_take(cls);

@@ -356,13 +356,60 @@ struct block *slab_carve(struct slab *slab, uint32_t count_max,
     return (struct block *)(void *)first;
 }
 
-struct block *slab_take_one(struct slab *slab)
+/* The lowest block of a segment, as the link that leads to it; a list that is
+ * broken ends there. */
+static struct block **slab_lowest(const struct slab *slab, uint32_t i,
+    struct block **first)
 {
-    struct block *block = NULL;
+    *first = slab_segment(slab, i);
+    struct block **lowest = first;
+    struct block **link = first;
+    for (uint32_t k = 0; k < slab_segment_count(slab, i); k++) {
+        if (*link < *lowest)
+            lowest = link;
+        link = &(*link)->next;
+        if (!check_is_block(slab, *link))
+            break;
+    }
+    return lowest;
+}
+
+/* Take the lowest block out of the segment that has it. */
+static struct block *slab_cut_lowest(struct slab *slab)
+{
+    uint32_t best = 0;
+    struct block *first;
+    struct block *lowest = *slab_lowest(slab, 0, &first);
+    for (uint32_t i = 1; i < slab->segments; i++) {
+        struct block *block = *slab_lowest(slab, i, &first);
+        if (block < lowest) {
+            lowest = block;
+            best = i;
+        }
+    }
+    struct block **link = slab_lowest(slab, best, &first);
+    const uint32_t left = slab_segment_count(slab, best) - 1;
+    slab_note_take(slab);
+    *link = lowest->next;
+    slab->used++;
+    if (left > 0) {
+        slab_set_segment(slab, best, first, left);
+    } else {
+        slab->segments--;
+        slab->segment[best] = slab->segment[slab->segments];
+    }
+    lowest->next = NULL;
+    return lowest;
+}
+
+struct block *slab_take_lowest(struct slab *slab)
+{
+    struct block *block;
     uint32_t count;
     (void)!slab_close_list(slab);
+    /* What was never used lies above all that was. */
     if (slab->segments > 0)
-        (void)slab_take_segment(slab, 1, &block);
+        block = slab_cut_lowest(slab);
     else
         block = slab_carve(slab, 1, &count);
     slab_rearm(slab);

@@ -168,8 +168,9 @@ void slab_note_touched(struct slab *slab);
  * how many. NULL: only fresh blocks, or none, are there. */
 struct block *slab_take(struct slab *slab, uint32_t *count);
 
-/* Take one block, of a slab on no list; NULL: none is there. */
-struct block *slab_take_one(struct slab *slab);
+/* Take the block of the lowest address, of a slab on no list, looking at all of
+ * them; NULL: none is there. */
+struct block *slab_take_lowest(struct slab *slab);
 
 /* Take up to 4 KiB of blocks never used, in order of address; NULL: none. */
 struct block *slab_carve(struct slab *slab, uint32_t count_max,

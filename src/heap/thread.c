@@ -207,9 +207,6 @@ static void thread_death(void *unused)
 static void thread_enter_heap(struct heap *heap)
 {
     thread.own = heap;
-    heap->peak = 0;
-    heap->peak_base = 0;
-    hand_begin(heap);
     thread_begin_past(heap);
     thread_set_tier(heap);
     add_relaxed(&heap->arena->threads, 1);
@@ -233,6 +230,9 @@ static COLD struct heap *thread_birth(void)
         return NULL;
     thread.stage = THREAD_ALIVE;
     thread.reasons |= load_relaxed(&thread_defaults);
+    heap->peak = 0;
+    heap->peak_base = 0;
+    hand_begin(heap);
     thread_enter_heap(heap);
     /* This may allocate, so it comes last. Without the call the heap stays
      * with a dead thread, until arena_reap() finds it. */
@@ -264,13 +264,12 @@ bool thread_move(struct arena *arena)
     if (heap == NULL)
         return false;
     thread_end_past(old);
-    const uint64_t peak = old->peak;
-    const uint64_t peak_base = old->peak_base;
+    /* Once it is left the old one may be another thread's. */
+    heap->peak = old->peak;
+    heap->peak_base = old->peak_base;
+    hand_copy_limits(heap, old);
     thread_leave_heap(old);
     thread_enter_heap(heap);
-    heap->peak = peak;
-    heap->peak_base = peak_base;
-    hand_copy_limits(heap, old);
     return true;
 }
 
