@@ -4,7 +4,7 @@
  */
 #include "page/hooks.h"
 
-#include "sys/sys.h"
+#include "page/map.h"
 #include "util/units.h"
 
 /* -- the default ones -- */
@@ -254,7 +254,8 @@ struct hooks_memory hooks_take(struct hooks_source source, size_t bytes,
     if (memory.start == NULL)
         return memory;
     if (((uintptr_t)memory.start & (align - 1)) != 0
-        || (!call.commit && !hooks_commit(source, memory.start, bytes))) {
+        || (!call.commit && !hooks_commit(source, memory.start, bytes))
+        || !map_cover(memory.start, bytes)) {
         hooks_give_up(source, memory.start, bytes);
         memory.start = NULL;
     }

@@ -9,11 +9,11 @@
  *          the same arena too.
  *
  * The layout is that of jemalloc's extent_hooks_t, whose contract this is. A
- * hook says false for success. Memory is asked for in regions and, above
- * LARGE_RUN_BYTES_MAX, for single objects, aligned to slices; it is purged in
- * whole slices, and given back only as it was asked for. Split and merge are
- * asked where an object shrinks or grows in place, and nothing else follows
- * from them (docs/HOOKS.md).
+ * hook says false for success. Memory is asked for in regions, aligned to
+ * chunks, and, above LARGE_RUN_BYTES_MAX, for single objects, aligned to slices
+ * or as the program asks; it is purged in whole slices, and given back only as
+ * it was asked for. Split and merge are asked where an object shrinks or grows
+ * in place, and nothing else follows from them (docs/HOOKS.md).
  *
  * Tests    test/unit/heap/hooks_test.c
  */
@@ -103,7 +103,8 @@ static inline void hooks_release(uint8_t before)
 typedef void hooks_wrapper(void (*call)(void *), void *argument);
 void hooks_set_wrapper(hooks_wrapper *wrap);
 
-/* Committed, at a multiple of align. */
+/* Committed, at a multiple of align, which is a slice at least, and covered by
+ * the page map. */
 struct hooks_memory hooks_take(struct hooks_source source, size_t bytes,
     size_t align);
 

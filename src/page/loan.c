@@ -6,9 +6,6 @@
 
 #include "page/mapping.h"
 
-/* One that was refused serves a request that needs at least 7/8 of it. */
-enum { LOAN_FIT_SHARE = 8 };
-
 /* What the record of a mapping says beside the page layer's own fields, at the
  * end of what is the heap layer's, which needs less for a large object. */
 struct loan {
@@ -34,9 +31,7 @@ static struct extent *loan_reuse(struct pool *pool, size_t bytes,
     for (struct extent **link = &pool->refused; *link != NULL;
          link = &(*link)->next) {
         struct extent *at = *link;
-        if (at->bytes < bytes
-            || at->bytes - bytes > at->bytes / LOAN_FIT_SHARE
-            || ((uintptr_t)at->start & (align - 1)) != 0)
+        if (!mapping_fits(at, bytes, align))
             continue;
         *link = at->next;
         COMPILER_BARRIER();
@@ -58,10 +53,6 @@ static struct extent *loan_open(struct pool *pool, size_t bytes,
     struct hooks_memory memory = { .start = NULL };
     if (source.hooks != NULL)
         memory = hooks_take(source, bytes, max_size(align, SLICE_BYTES));
-    if (memory.start != NULL && !map_cover(memory.start, bytes)) {
-        hooks_give_up(source, memory.start, bytes);
-        memory.start = NULL;
-    }
     if (memory.start == NULL) {
         pool_lock(pool);
         mapping_forget(pool, extent);

@@ -9,10 +9,6 @@
 #include "page/loan.h"
 #include "page/meta.h"
 
-/* A kept mapping serves a request that needs at least 7/8 of it; what is too
- * much is cut off. */
-enum { MAPPING_FIT_SHARE = 8 };
-
 /* -- records -- */
 
 struct extent *mapping_record(struct pool *pool)
@@ -94,16 +90,15 @@ void mapping_drop_all(struct pool *pool)
         pool->dirty_bytes -= mapping_drop_oldest(pool);
 }
 
-/* The tightest kept mapping that fits, taken off the list. */
+/* The tightest kept mapping that fits, taken off the list; what is too much of
+ * it the caller cuts off. */
 static struct extent *mapping_reuse(struct pool *pool, size_t bytes,
     size_t align)
 {
     struct extent **best = NULL;
     for (struct extent **link = &pool->cached; *link; link = &(*link)->next) {
         const struct extent *at = *link;
-        if (at->bytes < bytes
-            || at->bytes - bytes > at->bytes / MAPPING_FIT_SHARE
-            || ((uintptr_t)at->start & (align - 1)) != 0)
+        if (!mapping_fits(at, bytes, align))
             continue;
         if (best == NULL || at->bytes < (*best)->bytes)
             best = link;

@@ -35,6 +35,16 @@ uint64_t mapping_oldest_ms(const struct pool *pool);
 /* Of all on a list. */
 size_t mapping_bytes(const struct extent *first);
 
+/* A freed mapping serves a request that needs at least 7/8 of it. */
+enum { MAPPING_FIT_SHARE = 8 };
+static inline bool mapping_fits(const struct extent *freed, size_t bytes,
+    size_t align)
+{
+    return freed->bytes >= bytes
+        && freed->bytes - bytes <= freed->bytes / MAPPING_FIT_SHARE
+        && ((uintptr_t)freed->start & (align - 1)) == 0;
+}
+
 /* A record of no mapping yet; NULL: no memory. Takes the lock. */
 MUST_USE struct extent *mapping_record(struct pool *pool);
 void mapping_forget(struct pool *pool, struct extent *record);

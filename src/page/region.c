@@ -146,10 +146,6 @@ struct region *region_open_hooked(struct pool *pool,
     region->pool = pool;
     region->queues = queues;
     region->source = source;
-    if (region->base != NULL && !map_cover(region->base, bytes)) {
-        hooks_give_up(source, region->base, bytes);
-        region->base = NULL;
-    }
     if (region->base == NULL) {
         region_forget(region);
         return NULL;

@@ -19,6 +19,7 @@
 #include "ctl/ctl.h"
 
 #include "ctl/tree.h"
+#include "heap/request.h"
 
 #define ASK_UNUSED __attribute__((unused))
 
@@ -139,6 +140,32 @@ static inline bool ask_is(const struct ask_leaf *leaf, const char *name)
 static inline bool ask_is_absent(const struct ask_leaf *leaf)
 {
     return strcmp(leaf->status, "absent") == 0;
+}
+
+/* -- arenas and what is in them -- */
+
+static ASK_UNUSED unsigned create(void)
+{
+    unsigned index;
+    assert_int_equal(ASK("arenas.create", &index), 0);
+    return index;
+}
+
+static ASK_UNUSED void destroy(unsigned index)
+{
+    assert_int_equal(DO(ask_name("arena.", index, ".destroy")), 0);
+}
+
+static ASK_UNUSED void *take(size_t size, int arena)
+{
+    const struct request request = {
+        .size = size,
+        .arena = arena,
+        .cache = arena < 0 ? REQUEST_AUTO : REQUEST_NO_CACHE,
+    };
+    void *pointer = request_take(&request);
+    assert_non_null(pointer);
+    return pointer;
 }
 
 #endif

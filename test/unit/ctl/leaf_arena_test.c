@@ -8,30 +8,6 @@
 #include "heap/heap.h"
 #include "heap/request.h"
 
-static unsigned create(void)
-{
-    unsigned index;
-    assert_int_equal(ASK("arenas.create", &index), 0);
-    return index;
-}
-
-static void destroy(unsigned index)
-{
-    assert_int_equal(DO(ask_name("arena.", index, ".destroy")), 0);
-}
-
-static void *take(size_t size, int arena)
-{
-    const struct request request = {
-        .size = size,
-        .arena = arena,
-        .cache = arena < 0 ? REQUEST_AUTO : REQUEST_NO_CACHE,
-    };
-    void *pointer = request_take(&request);
-    assert_non_null(pointer);
-    return pointer;
-}
-
 /* -- arenas -- */
 
 static void an_arena_comes_and_goes(void **state)

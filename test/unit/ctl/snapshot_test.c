@@ -7,27 +7,6 @@
 
 #include <pthread.h>
 
-#include "heap/request.h"
-
-static void *take(size_t size, unsigned arena)
-{
-    const struct request request = {
-        .size = size,
-        .arena = (int)arena,
-        .cache = REQUEST_NO_CACHE,
-    };
-    void *pointer = request_take(&request);
-    assert_non_null(pointer);
-    return pointer;
-}
-
-static unsigned create(void)
-{
-    unsigned index;
-    assert_int_equal(ASK("arenas.create", &index), 0);
-    return index;
-}
-
 static void a_write_takes_a_snapshot_and_counts_it(void **state)
 {
     (void)state;
@@ -54,7 +33,7 @@ static void statistics_change_with_an_epoch_and_not_before(void **state)
     ask_epoch();
     const uint64_t before = ask_u64("stats.allocated");
     const uint64_t live = ask_u64("live.allocated");
-    void *pointer = take(BYTES, index);
+    void *pointer = take(BYTES, (int)index);
     assert_int_equal(ask_u64("stats.allocated"), before);
     assert_true(ask_u64("live.allocated") >= live + BYTES);
     assert_int_equal(
@@ -88,8 +67,8 @@ static void a_destroyed_arena_leaves_its_counters(void **state)
     (void)state;
     enum { BYTES = 100000 };
     const unsigned index = create();
-    take(BYTES, index);
-    take(BYTES, index);
+    take(BYTES, (int)index);
+    take(BYTES, (int)index);
     ask_epoch();
     assert_int_equal(
         ask_u64(ask_name("stats.arenas.", index, ".large.nmalloc")), 2);
@@ -119,8 +98,8 @@ static void the_sum_is_the_sum(void **state)
         ".bins.5.nmalloc", ".lextents.2.curlextents", ".base", ".resident",
     };
     const unsigned index = create();
-    void *large = take(100000, index);
-    void *small = take(100, index);
+    void *large = take(100000, (int)index);
+    void *small = take(100, (int)index);
     ask_epoch();
     const unsigned count = ask_unsigned("arenas.narenas");
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
@@ -156,8 +135,8 @@ static void an_object_counts_in_its_class(void **state)
 {
     (void)state;
     const unsigned index = create();
-    take(100, index);
-    take(100000, index);
+    take(100, (int)index);
+    take(100000, (int)index);
     ask_epoch();
     expect_one(index, "bins", "nmalloc", CLASS_COUNT, class_of(100));
     /* 81,920 and 98,304 are the two below. */
