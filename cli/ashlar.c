@@ -4,7 +4,7 @@
  *
  * Owns     the command line, the search for the library, the refusals.
  * Uses     libc, and the version from the public header; not the library.
- *          cli/record.c for the command of that name.
+ *          cli/record.c and cli/report.c for the commands of those names.
  * Used by  people at a shell, test/programs.
  *
  * The tool becomes the command (execvp), so the command's exit status and
@@ -48,12 +48,14 @@ struct file_head {
 static const char usage_tool[] =
     "Usage: ashlar run [OPTION]... [--] COMMAND [ARG...]\n"
     "       ashlar record [OPTION]... [--] COMMAND [ARG...]\n"
+    "       ashlar report [OPTION]... FILE\n"
     "       ashlar help\n"
     "\n"
     "Ashlar is a memory allocator; this tool runs programs on it.\n"
     "\n"
     "  run             run COMMAND with the library preloaded\n"
     "  record          run COMMAND and write down its calls of malloc\n"
+    "  report          say where a heap profile's memory was allocated\n"
     "  help            show this text ('ashlar help run': that of run)\n"
     "  -h, --help      the same\n"
     "  -V, --version   show the version\n";
@@ -389,6 +391,7 @@ static const struct command {
 } commands[] = {
     {"run", run, usage_run},
     {"record", record, usage_record},
+    {"report", report, usage_report},
 };
 
 static const struct command *command_of(const char *word)

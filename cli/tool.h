@@ -48,4 +48,8 @@ void become(const struct errand *errand);
 extern const char usage_record[];
 int record(int count, char **arguments);
 
+/* The command `report`; in report.c. */
+extern const char usage_report[];
+int report(int count, char **arguments);
+
 #endif

@@ -31,13 +31,18 @@ set(ASHLAR_OWN_MALLOC
 set(ASHLAR_DEFINITIONS
     _GNU_SOURCE=)
 
+# Frame pointers lead stack traces, heap profiles among them, through our slow
+# paths; a function that calls nothing, as malloc and free when they hit, needs
+# none, and is not a byte longer for it (test/golden).
+#
 # initial-exec makes a shelf one instruction away from the thread pointer; the
 # price is that the static TLS block has to have room when the library is
 # loaded late, which is why ours is kept small.
 set(ASHLAR_CORE_OPTIONS
     ${ASHLAR_WARNINGS} ${ASHLAR_WERROR_OPTION} ${ASHLAR_OWN_MALLOC}
     -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
-    -fno-semantic-interposition)
+    -fno-semantic-interposition
+    -fno-omit-frame-pointer -momit-leaf-frame-pointer)
 
 if(ASHLAR_SANITIZE)
     set(ASHLAR_SANITIZE_OPTIONS

@@ -42,6 +42,7 @@ target_compile_definitions(ashlar_objects PRIVATE
     ${ASHLAR_DEFINITIONS}
     ASHLAR_DEBUG=$<BOOL:${ASHLAR_DEBUG}>
     ASHLAR_CHECKS=$<BOOL:${ASHLAR_CHECKS}>
+    ASHLAR_QUANTUM=${ASHLAR_QUANTUM}
     $<$<BOOL:${ASHLAR_PREFIX}>:ASHLAR_PREFIX=${ASHLAR_PREFIX}>
     ASHLAR_MALLOC_CONF="${ASHLAR_MALLOC_CONF}")
 target_include_directories(ashlar_objects PRIVATE
@@ -111,9 +112,31 @@ target_include_directories(ashlar_static INTERFACE
 
 # -- the command-line tool, and what it preloads to record --
 
+# What `ashlar report` can use: libz for packed profiles, libdw for lines and
+# inlined functions. -DASHLAR_ZLIB=OFF and -DASHLAR_LIBDW=OFF do without.
+find_library(ASHLAR_ZLIB z)
+find_library(ASHLAR_LIBDW dw)
+file(GLOB ASHLAR_REPORT_SOURCES CONFIGURE_DEPENDS
+    ${PROJECT_SOURCE_DIR}/cli/report*.c)
+set(ASHLAR_REPORT_LIBRARIES "")
+if(ASHLAR_ZLIB)
+    list(APPEND ASHLAR_REPORT_LIBRARIES ${ASHLAR_ZLIB})
+endif()
+if(ASHLAR_LIBDW)
+    list(APPEND ASHLAR_REPORT_LIBRARIES ${ASHLAR_LIBDW})
+    list(FILTER ASHLAR_REPORT_SOURCES EXCLUDE REGEX report_table)
+else()
+    list(FILTER ASHLAR_REPORT_SOURCES EXCLUDE REGEX report_dwarf)
+endif()
+
 if(EXISTS ${PROJECT_SOURCE_DIR}/cli/ashlar.c)
     add_executable(ashlar_tool
-        ${PROJECT_SOURCE_DIR}/cli/ashlar.c ${PROJECT_SOURCE_DIR}/cli/record.c)
+        ${PROJECT_SOURCE_DIR}/cli/ashlar.c ${PROJECT_SOURCE_DIR}/cli/record.c
+        ${ASHLAR_REPORT_SOURCES})
+    target_compile_definitions(ashlar_tool PRIVATE
+        $<$<BOOL:${ASHLAR_ZLIB}>:ASHLAR_ZLIB>)
+    target_include_directories(ashlar_tool PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(ashlar_tool PRIVATE m ${ASHLAR_REPORT_LIBRARIES})
     add_library(ashlar_recorder MODULE
         ${PROJECT_SOURCE_DIR}/cli/recorder.c ${PROJECT_SOURCE_DIR}/cli/live.c
         ${PROJECT_SOURCE_DIR}/cli/tape.c)

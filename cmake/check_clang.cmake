@@ -18,6 +18,7 @@ set(failed "")
 foreach(way IN ITEMS
         "-DASHLAR_DEBUG=0"
         "-DASHLAR_DEBUG=1"
+        "-DASHLAR_DEBUG=1 -DASHLAR_QUANTUM=8"
         "-DASHLAR_DEBUG=1 -DASHLAR_PREFIX=ash_")
     separate_arguments(definitions UNIX_COMMAND ${way})
     execute_process(

@@ -40,6 +40,11 @@
 #define SUBJECT_AUDIT 0
 #endif
 
+/* As in src/util/compiler.h: the build's. */
+#ifndef ASHLAR_QUANTUM
+#define ASHLAR_QUANTUM 16
+#endif
+
 #if defined(__SANITIZE_THREAD__)
 #define SUBJECT_TSAN 1
 #elif defined(__has_feature)
@@ -257,6 +262,14 @@ static inline bool subject_is_ashlar(void)
 #else
     return strncmp(subject_file_of("malloc"), "libashlar", 9) == 0;
 #endif
+}
+
+/* What a block that size bytes were asked for is aligned to: with a quantum of
+ * 8, one of an odd number of eights only to 8. */
+static inline size_t subject_natural_alignment(void *ptr, size_t size)
+{
+    const bool odd = ASHLAR_QUANTUM == 8 && subject_usable_size(ptr) / 8 % 2;
+    return size < 16 || odd ? 8 : 16;
 }
 
 /* Whether the library that serves malloc also serves this function.  Where it

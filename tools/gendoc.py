@@ -265,15 +265,25 @@ def options_page():
 
 def sizes_page():
     table = read_table("size_class", "CLASS", 6)
+    # The rows of a build of quantum 8 come first.
+    border = [row[0] for row in table.rows].index("64") + 1
+    fine, rows = table.rows[:border], table.rows[border:]
     names = ["bytes", "slices", "blocks", "segment", "tail", "inside"]
     notes = "\n".join(
         textwrap.fill(f"- `{name}`: {table.notes[name]}", COLUMNS,
                       subsequent_indent="  ") for name in names)
     above = paragraph(
-        f"Above {table.rows[-1][0]} bytes there are no classes: an object is "
-        "a whole number of pages.")
+        f"Above {rows[-1][0]} bytes there are no classes: an object is a whole "
+        "number of pages.")
+    quantum = paragraph(
+        "`cmake -DASHLAR_QUANTUM=8` builds a library whose classes up to 64 "
+        "bytes are these, as in a jemalloc that is configured "
+        "`--with-lg-quantum=3`; above they are the same. Its blocks of 8, 24, "
+        "40 and 56 bytes are aligned to 8 bytes.")
     return page("Sizes", table, "size_class", notes,
-                markdown_table(names, table.rows, right=range(6)), above)
+                markdown_table(names, rows, right=range(6)), above,
+                "## Quantum 8", quantum,
+                markdown_table(names, fine, right=range(6)))
 
 
 def misuse_page():

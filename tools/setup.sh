@@ -17,7 +17,10 @@ set -eu
 packages_of() {
     case $1 in
     build)
-        echo cmake make gcc libc6-dev binutils ;;
+        echo cmake make gcc libc6-dev binutils
+        # the tool reads packed profiles, and lines and inlined functions;
+        # without them it does neither
+        echo zlib1g-dev libdw-dev ;;
     check)
         # compilers, checkers and unit tests
         echo g++ clang libclang-rt-14-dev libcmocka-dev pkg-config spin python3

@@ -22,7 +22,8 @@ from collections import namedtuple
 # -- what may differ, and why --
 
 # Alphabetical order is layer order: includes only go down this list.
-LAYERS = ["api", "ctl", "guard", "heap", "page", "sys", "table", "util"]
+LAYERS = ["api", "ctl", "guard", "heap", "ledger", "page", "sys", "table",
+          "util"]
 
 # Layers without a face: each of their headers is a small thing of its own.
 FACELESS = {"table", "util"}
@@ -36,11 +37,12 @@ MAY_INCLUDE = {
     "heap/arenas.h": {"api", "ctl"},        # what programs ask of arenas, and
     "heap/cache.h": {"api", "ctl"},         # of explicit caches
     "heap/request.h": {"api", "ctl"},
+    "heap/sample.h": {"ctl"},               # whether there are samples
     "heap/count.h": {"api", "ctl"},
     "heap/hand.h": {"api"},                 # what stays in hand, at start
     "heap/stats.h": {"api", "ctl"},
     "heap/watch.h": {"ctl"},
-    "sys/lock.h": {"page", "heap", "ctl", "api"},  # locks lie inside their structs
+    "sys/lock.h": {"page", "ledger", "heap", "ctl", "api"},  # locks lie inside their structs
 }
 
 # Functions with a signature that somebody else fixed.

@@ -11,7 +11,8 @@
  * - sizes are in bytes; a size above PTRDIFF_MAX is never available;
  * - size 0 gives a pointer of its own, which may be freed and not read;
  * - memory is aligned to 16 bytes, or to 8 if at most 8 bytes were asked
- *   for, or as asked;
+ *   for, or as asked (in a build of quantum 8 also to 8 where the size that
+ *   is usable is 24, 40 or 56);
  * - no memory: NULL, with errno ENOMEM, and nothing has changed;
  * - any thread may call at any time, and may free what another allocated;
  * - not async-signal-safe, like every malloc;

@@ -32,6 +32,9 @@
 #define JEMALLOC_VERSION_GID "0000000000000000000000000000000000000000"
 #define JEMALLOC_VERSION_GID_IDENT 0000000000000000000000000000000000000000
 
+/* A pointer has so many bytes, as a power of two. */
+#define LG_SIZEOF_PTR 3
+
 /* -- flags of the functions whose names end in x -- */
 
 #if defined(__cplusplus)

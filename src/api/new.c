@@ -300,18 +300,23 @@ static bool is_senseless(size_t alignment)
 
 /* Option experimental_infallible_new: the process ends rather than learn. true:
  * the program wants to go on nevertheless. */
-static bool new_was_infallible(void)
+static bool new_was_infallible(size_t size)
 {
     if (!option_now.experimental_infallible_new)
         return false;
-    api_stop("<jemalloc>: Allocation failed and "
+    struct text text;
+    text_clear(&text);
+    text_string(&text, "<jemalloc>: Allocation of size ");
+    text_number(&text, size, 0);
+    text_string(&text, " failed. "
         "opt.experimental_infallible_new is true. Aborting.\n");
+    api_stop(text.bytes);
     return true;
 }
 
 COLD static void *new_slow(size_t size, size_t alignment)
 {
-    if (new_was_infallible())
+    if (new_was_infallible(size))
         return NULL;
     for (;;) {
         new_handler *const handler = handler_find();
@@ -331,7 +336,7 @@ static void call_handler(void *handler)
 
 COLD static void *quiet_slow(size_t size, size_t alignment)
 {
-    if (new_was_infallible())
+    if (new_was_infallible(size))
         return NULL;
     for (;;) {
         new_handler *handler = handler_find();

@@ -15,6 +15,7 @@
 #include "heap/hand.h"
 #include "heap/second.h"
 #include "heap/thread.h"
+#include "ledger/ledger.h"
 #include "table/conf.h"
 #include "util/units.h"
 
@@ -104,6 +105,7 @@ static void start_apply(void)
     arena_main.born_ms = sys_now_ms();
     sys_set_listener(start_tell);
     sys_set_misuse_policy(option_now.on_misuse);
+    dump_set_say(api_say);
     thread_set_default(THREAD_HARDENED, option_now.hardening != 0);
     thread_set_default(THREAD_NO_CACHE, !option_now.tcache);
     second_set_fill((struct second_fill){
@@ -112,7 +114,9 @@ static void start_apply(void)
         .junk_given = junk == JUNK_TRUE || junk == JUNK_FREE,
     });
     start_apply_to_arenas();
-    background_set_threads_max(option_now.max_background_threads);
+    if (!profile_begin())
+        start_warn("<ashlar>: prof_log has no effect: prof_prefix is empty\n");
+    (void)background_set_threads_max(option_now.max_background_threads);
     if (option_now.background_thread)
         background_set_soon();
     if (option_now.stats_print)
@@ -149,9 +153,13 @@ static __attribute__((destructor(101))) void start_unload(void)
 {
     if (option_now.stats_print)
         api_malloc_stats_print(NULL, NULL, option_now.stats_print_opts);
+    log_at_end();
+    if (dump_at_end())
+        sys_exit(1);
 }
 
 void API(audit_all)(void)
 {
     arena_audit(&arena_main);
+    ledger_audit();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * background - a thread that gives back what is old. See background.h.
+ * background - threads that give back what is old. See background.h.
  */
 #include "ctl/background.h"
 
@@ -12,33 +12,38 @@
  * often a thread that may be the last one looks whether it is. */
 enum { BACKGROUND_REST_MS = 100, BACKGROUND_ASK_MS = 500 };
 
-static void background_run(void);
+static void background_lead(void);
+static void background_follow(void);
 
 static struct {
     struct lock lock;
-    struct sys_helper helper;   /* under the lock */
-    /* generation << 1 | 1 of the process where it runs, and where it was asked
-     * for; 0: nowhere */
+    struct sys_helper helper[BACKGROUND_THREADS];   /* under the lock */
+    /* generation << 1 | 1 of the process where they run, and where they were
+     * asked for; 0: nowhere */
     _Atomic uint32_t running;
     _Atomic uint32_t wanted;
+    _Atomic unsigned count;     /* of those that run */
+    _Atomic unsigned shares;    /* taken by them */
+    _Atomic uint32_t rounds;    /* what followers sleep on */
     _Atomic bool stops;
     _Atomic size_t threads_max;
 
-    /* the thread's alone; others may read */
+    /* the leader's alone; others may read */
     _Atomic uint64_t runs;
     _Atomic uint64_t slept_ns;
 } background = {
     .lock = { .rank = LOCK_background },
-    /* Programs and operators look for this name. */
-    .helper = { .run = background_run, .name = "jemalloc_bg_thd" },
     .threads_max = 1,
 };
 
-/* -- the thread -- */
+/* -- the threads -- */
 
-static void background_decay_all(void)
+/* Of each `count` arenas one is a thread's own. Where two meet, one of them has
+ * nothing to do. */
+static void background_decay(unsigned share)
 {
-    for (unsigned i = 0; i < arenas_count(); i++) {
+    const unsigned count = load_relaxed(&background.count);
+    for (unsigned i = share; i < arenas_count(); i += count) {
         struct arena *arena = arenas_at(i);
         if (arena != NULL)
             arena_decay(arena);
@@ -70,13 +75,24 @@ static uint64_t background_until_ms(void)
 static bool background_should_end(void)
 {
     return load_relaxed(&background.stops)
-        || (load_relaxed(&helper_must_ask) && helper_is_last());
+        || (load_relaxed(&helper_must_ask)
+            && helper_are_last(load_relaxed(&background.count)));
 }
 
-static void background_run(void)
+static void background_wake_followers(void)
+{
+    const unsigned count = load_relaxed(&background.count);
+    /* pairs with background_follow() */
+    add_release(&background.rounds, 1);
+    for (unsigned i = 1; i < count; i++)
+        sys_wake_one(&background.rounds);
+}
+
+static void background_lead(void)
 {
     while (!background_should_end()) {
-        background_decay_all();
+        background_wake_followers();
+        background_decay(0);
         add_relaxed(&background.runs, 1);
         const uint32_t begun = due_begin();
         const uint64_t until_ms = background_until_ms();
@@ -85,6 +101,21 @@ static void background_run(void)
         const uint64_t before_ns = sys_now_ns();
         due_sleep(begun, until_ms);
         add_relaxed(&background.slept_ns, sys_now_ns() - before_ns);
+    }
+    store_relaxed(&background.stops, true);
+    background_wake_followers();
+}
+
+static void background_follow(void)
+{
+    const unsigned share = add_relaxed(&background.shares, 1) + 1;
+    for (;;) {
+        /* pairs with background_wake_followers() */
+        const uint32_t round = load_acquire(&background.rounds);
+        if (load_relaxed(&background.stops))
+            break;
+        background_decay(share);
+        sys_wait(&background.rounds, round);
     }
 }
 
@@ -107,24 +138,55 @@ static bool background_runs(void)
     return load_relaxed(&background.running) == background_word();
 }
 
+/* How many there should be. */
+static unsigned background_threads(void)
+{
+    const size_t most =
+        min_size(load_relaxed(&background.threads_max), BACKGROUND_THREADS);
+    unsigned made = 0;
+    for (unsigned i = 0; i < arenas_count() && made < most; i++)
+        made += arenas_at(i) != NULL;
+    return made;
+}
+
+static bool background_start_one(unsigned number)
+{
+    struct sys_helper *helper = &background.helper[number];
+    *helper = (struct sys_helper){
+        .run = number == 0 ? background_lead : background_follow,
+        /* Programs and operators look for this name. */
+        .name = "jemalloc_bg_thd",
+    };
+    return helper_start(helper);
+}
+
 /* Under the lock. */
 static bool background_start(void)
 {
+    const unsigned threads = background_threads();
+    unsigned count = 0;
     store_relaxed(&background.stops, false);
-    const bool started = helper_start(&background.helper);
+    store_relaxed(&background.shares, 0);
+    /* Until they are all there. */
+    store_relaxed(&background.count, 1);
+    while (count < threads && background_start_one(count))
+        count++;
     /* There are two threads from now on. */
     fork_mind();
-    const uint32_t word = started ? background_word() : 0;
+    const uint32_t word = count > 0 ? background_word() : 0;
+    if (count > 0)
+        store_relaxed(&background.count, count);
     store_relaxed(&background.running, word);
     store_relaxed(&background.wanted, word);
-    return started;
+    return count > 0;
 }
 
 static void background_stop(void)
 {
     store_relaxed(&background.stops, true);
     due_wake();
-    helper_join(&background.helper);
+    for (unsigned i = 0; i < load_relaxed(&background.count); i++)
+        helper_join(&background.helper[i]);
     store_relaxed(&background.running, 0);
 }
 
@@ -171,16 +233,26 @@ size_t background_threads_max(void)
     return load_relaxed(&background.threads_max);
 }
 
-void background_set_threads_max(size_t count)
+bool background_set_threads_max(size_t count)
 {
+    bool done = true;
+    background_lock();
     store_relaxed(&background.threads_max, count);
+    if (background_runs()
+        && load_relaxed(&background.count) != background_threads()) {
+        background_stop();
+        done = background_start();
+    }
+    lock_give(&background.lock);
+    return done;
 }
 
 struct background_counts background_counts(void)
 {
     const uint64_t runs = load_relaxed(&background.runs);
     return (struct background_counts){
-        .num_threads = background_runs(),
+        .num_threads =
+            background_runs() ? load_relaxed(&background.count) : 0,
         .num_runs = runs,
         .run_interval =
             runs > 0 ? load_relaxed(&background.slept_ns) / runs : 0,

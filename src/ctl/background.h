@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * background - a thread that gives back what is old while the program sleeps.
+ * background - threads that give back what is old while the program sleeps.
  *
- * Owns     the one thread that the library ever starts, and only for who asks:
- *          option or mallctl background_thread.
+ * Owns     the only threads that the library ever starts, and only for who
+ *          asks: option or mallctl background_thread.
  * Used by  ctl.c, print.c, api/start.c.
  * Never    wakes without a reason: it sleeps until the oldest dirty memory of
  *          an arena is dirty_decay_ms old, and where nothing is dirty until
  *          something is. Takes no signal, and allocates nothing.
  *
- * One thread serves all arenas; the limit of max_background_threads is kept
- * for who asks. A child of fork has none, and none is wanted there until
+ * There are as many as there are arenas when they are turned on, and no more
+ * than max_background_threads says, or BACKGROUND_THREADS. The first one leads:
+ * it alone knows when it is time, and then wakes the others. Each looks after
+ * arenas of its own. A child of fork has none, and none is wanted there until
  * somebody asks again.
  *
- * Holds    G1  in one generation of the process at most one such thread runs
+ * Holds    G1  in one generation of the process at most one leads, and none
+ *              follows without it
  *
  * Tests    test/unit/ctl/background_test.c
  */
@@ -26,14 +29,16 @@
 
 #include "sys/lock.h"
 
+enum { BACKGROUND_THREADS = 64 };
+
 /*
- * On: the thread runs when this returns. Off: it has ended. The same as before
- * is no change. false: the system grants no thread. Not from an extent hook
- * that the thread calls.
+ * On: the threads run when this returns. Off: they have ended. The same as
+ * before is no change. false: the system grants no thread. Not from an extent
+ * hook that such a thread calls.
  */
 bool background_set(bool on);
 
-/* On, but the thread comes with the next slow path of any other where nothing
+/* On, but the threads come with the next slow path of any other where nothing
  * is held: for option background_thread, which is read when it is too early for
  * threads. */
 void background_set_soon(void);
@@ -41,9 +46,10 @@ void background_set_soon(void);
 /* As it was set, in this process. */
 bool background_is_on(void);
 
-/* max_background_threads, which is 1 or more. */
+/* max_background_threads, which is 1 or more. If that is another number of
+ * threads, those that run end, and others begin. false: none did. */
 size_t background_threads_max(void);
-void background_set_threads_max(size_t count);
+bool background_set_threads_max(size_t count);
 
 /* What mallctl calls stats.background_thread, for the process's life. */
 struct background_counts {

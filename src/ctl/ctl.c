@@ -14,19 +14,26 @@ static int (*const ctl_handlers[])(const struct leaf_call *) = {
 
 /* May the leaf be read and written as is asked? What is not there at all is no
  * matter of permission. */
-static inline bool ctl_may(const struct node *node,
+static inline bool ctl_may(const struct leaf *leaf,
     const struct leaf_call *call)
 {
-    return (node->is_read || (call->old == NULL && call->old_bytes == NULL))
-        && (node->is_written || (call->new == NULL && call->new_bytes == 0));
+    return (leaf->is_read || (call->old == NULL && call->old_bytes == NULL))
+        && (leaf->is_written || (call->new == NULL && call->new_bytes == 0));
+}
+
+/* Of what is not always there: is it now? */
+static COLD bool ctl_is_there(const struct leaf *leaf)
+{
+    return leaf->handler != LEAF_absent && profile_is_armed();
 }
 
 static inline int ctl_call(const struct node *node, struct leaf_call *call)
 {
-    if (UNLIKELY(node == NULL || node->leaf == NULL
-            || node->leaf->handler == LEAF_absent))
+    if (UNLIKELY(node == NULL || node->leaf == NULL))
         return ENOENT;
-    if (UNLIKELY(!ctl_may(node, call)))
+    if (UNLIKELY(!node->leaf->is_always && !ctl_is_there(node->leaf)))
+        return ENOENT;
+    if (UNLIKELY(!ctl_may(node->leaf, call)))
         return EPERM;
     call->argument = node->leaf->argument;
     call->read_bytes = node->leaf->read_bytes;
@@ -38,9 +45,7 @@ int ctl_by_name(const char *name, void *old, size_t *old_bytes,
     const void *new, size_t new_bytes)
 {
     size_t mib[TREE_DEPTH_MAX];
-    size_t depth = TREE_DEPTH_MAX;
-    const struct node *node = tree_find(name, mib, &depth);
-    return ctl_call(node, &(struct leaf_call){
+    return ctl_call(tree_named(name, mib), &(struct leaf_call){
         .mib = mib,
         .old = old,
         .old_bytes = old_bytes,

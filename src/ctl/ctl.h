@@ -19,6 +19,7 @@
 #define CTL_CTL_H
 
 #include "ctl/background.h"
+#include "ctl/profile.h"
 
 #include <stddef.h>
 

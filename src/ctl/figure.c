@@ -51,19 +51,35 @@ struct figure figure_find(const char *path, const char *key)
     return figure;
 }
 
-uint64_t figure_at(const struct figure *figure, size_t i, size_t j)
+/* *value, of as many bytes as the leaf has, with these numbers in its name; 0
+ * for what is gone since the epoch. */
+static void figure_read(const struct figure *figure, const size_t at[2],
+    void *value)
 {
     size_t mib[TREE_DEPTH_MAX];
-    uint64_t value = 0;
     size_t bytes = figure->bytes;
     memcpy(mib, figure->mib, sizeof mib);
-    if (figure->numbers[0] != 0)
-        mib[figure->numbers[0]] = i;
-    if (figure->numbers[1] != 0)
-        mib[figure->numbers[1]] = j;
-    /* What is gone since the epoch counts as nothing. */
-    if (ctl_by_mib(mib, figure->depth, &value, &bytes, NULL, 0) != 0)
-        return 0;
+    for (int i = 0; i < 2; i++) {
+        if (figure->numbers[i] != 0)
+            mib[figure->numbers[i]] = at[i];
+    }
+    memset(value, 0, bytes);
+    (void)ctl_by_mib(mib, figure->depth, value, &bytes, NULL, 0);
+}
+
+uint64_t figure_at(const struct figure *figure, size_t i, size_t j)
+{
+    uint64_t value = 0;
+    ASSERT(figure->bytes <= sizeof value);
+    figure_read(figure, (size_t[]){ i, j }, &value);
+    return value;
+}
+
+prof_stats_t figure_stats_at(const struct figure *figure, size_t i)
+{
+    prof_stats_t value;
+    ASSERT(figure->bytes == sizeof value);
+    figure_read(figure, (size_t[]){ i, 0 }, &value);
     return value;
 }
 

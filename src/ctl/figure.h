@@ -38,6 +38,9 @@ struct figure figure_find(const char *path, const char *key);
  * as it has any. */
 uint64_t figure_at(const struct figure *figure, size_t i, size_t j);
 
+/* The same of a leaf that has two numbers; one is in its name. */
+prof_stats_t figure_stats_at(const struct figure *figure, size_t i);
+
 /* A leaf that is read but for its own sake. */
 uint64_t figure_of(const char *path, const char *key, size_t i);
 const char *figure_text(const char *path, const char *key, size_t i);

@@ -54,6 +54,12 @@ struct leaf_call {
     LEAF(total) LEAF(live) LEAF(mutex) LEAF(arena_mutex)                    \
     LEAF(mutexes_reset) LEAF(zero_reallocs) LEAF(stat) LEAF(stat_dss)       \
     LEAF(stat_decay_ms)                                                     \
+    LEAF(prof_thread) LEAF(prof_thread_init) LEAF(prof_gdump)               \
+    LEAF(prof_active) LEAF(prof_armed)                                      \
+    LEAF(prof_lg_sample) LEAF(prof_interval)                                \
+    LEAF(prof_reset) LEAF(prof_name) LEAF(prof_dump) LEAF(prof_prefix)      \
+    LEAF(prof_log_start) LEAF(prof_log_stop) LEAF(prof_recent_max)          \
+    LEAF(prof_recent_write) LEAF(prof_bin) LEAF(prof_lextent)               \
     LEAF(prof_hook) LEAF(safety_hook) LEAF(thread_event)                    \
     LEAF(utilization) LEAF(utilization_batch) LEAF(arena_pactivep)          \
     LEAF(arenas_create_ext) LEAF(batch_alloc)                               \
@@ -76,7 +82,12 @@ LEAVES(LEAF)
 enum { LEAF_DIRTY, LEAF_MUZZY };
 enum { LEAF_BIN_SIZE, LEAF_BIN_NREGS, LEAF_BIN_SLAB_SIZE, LEAF_BIN_NSHARDS };
 
-enum { LEAF_MUTEX_background_thread, LEAF_MUTEX_ctl };
+enum { LEAF_PROF_LIVE, LEAF_PROF_EVER };
+enum { LEAF_HOOK_BACKTRACE, LEAF_HOOK_DUMP, LEAF_HOOK_SAMPLE,
+    LEAF_HOOK_SAMPLE_FREE };
+
+enum { LEAF_MUTEX_background_thread, LEAF_MUTEX_ctl, LEAF_MUTEX_site,
+    LEAF_MUTEX_person, LEAF_MUTEX_dump, LEAF_MUTEX_recent };
 
 /* A counter of lock number `mutex`. */
 #define LEAF_COUNTER(mutex, counter) \

@@ -184,6 +184,17 @@ int leaf_arena_hooks(const struct leaf_call *call)
 /* What jemalloc answers where no limit was set: the largest size there is. */
 #define LEAF_NO_LIMIT ((size_t)7 << 60)
 
+/* The page size class that a limit means; 0: there is none below. */
+static size_t leaf_class_below(size_t limit)
+{
+    if (limit == 0)
+        return 0;
+    const unsigned cls = census_class(min_size(limit, LEAF_NO_LIMIT));
+    if (census_bytes(cls) <= limit)
+        return census_bytes(cls);
+    return cls > 0 ? census_bytes(cls - 1) : 0;
+}
+
 int leaf_arena_grow_limit(const struct leaf_call *call)
 {
     struct arena *arena = leaf_arena(call);
@@ -197,11 +208,11 @@ int leaf_arena_grow_limit(const struct leaf_call *call)
     if (error != 0)
         return error;
     if (leaf_is_written(call)) {
-        limit = round_down(limit, sys_page_bytes());
-        if (limit == 0)
+        const size_t most = leaf_class_below(limit);
+        if (most == 0)
             return EFAULT;
         store_relaxed(&arena->pool.retain_grow_limit,
-            limit >= LEAF_NO_LIMIT ? 0 : limit);
+            most == LEAF_NO_LIMIT ? 0 : most);
     }
     return leaf_answer(call, was != 0 ? was : LEAF_NO_LIMIT);
 }

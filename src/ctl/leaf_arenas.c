@@ -72,7 +72,7 @@ int leaf_lextent(const struct leaf_call *call)
 /* -- new arenas -- */
 
 /* metadata: jemalloc would ask the hooks for its own memory at once, and know
- * that they refuse; here they give the first region. */
+ * that they refuse; here they are only asked. */
 static int leaf_create(const struct leaf_call *call,
     struct extent_hooks *hooks, bool metadata)
 {
@@ -84,7 +84,7 @@ static int leaf_create(const struct leaf_call *call,
     leaf_forget_dss(index);
     if (hooks != NULL && !arenas_set_hooks(index, hooks))
         return EFAULT;
-    if (hooks != NULL && metadata && !arenas_make_room(index)) {
+    if (hooks != NULL && metadata && !arenas_try_hooks(index)) {
         (void)!arenas_destroy(index);
         return EAGAIN;
     }

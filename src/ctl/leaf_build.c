@@ -80,6 +80,5 @@ int leaf_max_background_threads(const struct leaf_call *call)
     if (error != 0 || leaf_take(call, &count) != 0 || count == 0
         || count > option_now.max_background_threads)
         return EINVAL;
-    background_set_threads_max(count);
-    return 0;
+    return count == was || background_set_threads_max(count) ? 0 : EAGAIN;
 }

@@ -5,6 +5,7 @@
 #include "ctl/ctl.h"
 
 #include "ctl/leaf.h"
+#include "ledger/ledger.h"
 
 int leaf_epoch(const struct leaf_call *call)
 {
@@ -105,11 +106,17 @@ int leaf_arena_mutex(const struct leaf_call *call)
 /* Of the process, live. */
 int leaf_mutex(const struct leaf_call *call)
 {
-    const struct lock_counts counts[] = {
-        [LEAF_MUTEX_background_thread] = background_lock_counts(),
-        [LEAF_MUTEX_ctl] = snapshot_lock_counts(),
+    static struct lock_counts (*const locks[])(void) = {
+        [LEAF_MUTEX_background_thread] = background_lock_counts,
+        [LEAF_MUTEX_ctl] = snapshot_lock_counts,
+        [LEAF_MUTEX_site] = site_lock_counts,
+        [LEAF_MUTEX_person] = person_lock_counts,
+        [LEAF_MUTEX_dump] = dump_lock_counts,
+        [LEAF_MUTEX_recent] = recent_lock_counts,
     };
-    return leaf_answer(call, snapshot_word(counts, call->argument));
+    const size_t bytes = sizeof(struct lock_counts);
+    const struct lock_counts counts = locks[call->argument / bytes]();
+    return leaf_answer(call, snapshot_word(&counts, call->argument % bytes));
 }
 
 int leaf_mutexes_reset(const struct leaf_call *call)
@@ -118,5 +125,9 @@ int leaf_mutexes_reset(const struct leaf_call *call)
     stats_reset_mutexes();
     background_reset_lock_counts();
     snapshot_reset_lock();
+    site_reset_lock_counts();
+    person_reset_lock_counts();
+    dump_reset_lock_counts();
+    recent_reset_lock_counts();
     return 0;
 }

@@ -20,6 +20,9 @@ int leaf_thread_arena(const struct leaf_call *call)
         return error;
     if (!arenas_exists(index))
         return EFAULT;
+    /* Option percpu_arena has the say. */
+    if (index < arenas_of_processors())
+        return EPERM;
     return arenas_bind(index) ? 0 : EAGAIN;
 }
 

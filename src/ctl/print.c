@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
-#include "ctl/figure.h"
 
 /* -- what there is to print -- */
 
@@ -46,6 +45,10 @@ const char *const print_memory_keys[] = {
 
 const char *const print_size_keys[] = {
     "allocated", "nmalloc", "ndalloc", "nrequests", "nfills", "nflushes", NULL
+};
+
+const char *const print_profile_keys[] = {
+    "thread_active_init", "active", "gdump", "interval", "lg_sample", NULL
 };
 
 bool print_next_arena(size_t *index)
@@ -96,6 +99,30 @@ void print_number(char digits[8], size_t number)
             *at++ = (char)('0' + number / unit % 10);
     }
     *at = 0;
+}
+
+bool print_wants_asked(size_t arena)
+{
+    return arena == SNAPSHOT_ALL && profile_is_armed()
+        && option_now.prof_stats;
+}
+
+struct print_asked print_find_asked(const char *path)
+{
+    return (struct print_asked){
+        .live = figure_find(path, "live"), .ever = figure_find(path, "accum")
+    };
+}
+
+void print_read_asked(const struct print_asked *asked, size_t i,
+    uint64_t figures[PRINT_ASKED_FIGURES])
+{
+    prof_stats_t stats = figure_stats_at(&asked->live, i);
+    figures[0] = stats.req_sum;
+    figures[1] = stats.count;
+    stats = figure_stats_at(&asked->ever, i);
+    figures[2] = stats.req_sum;
+    figures[3] = stats.count;
 }
 
 const char *print_thp_mode(void)

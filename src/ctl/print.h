@@ -14,6 +14,7 @@
 #ifndef CTL_PRINT_H
 #define CTL_PRINT_H
 
+#include "ctl/figure.h"
 #include "ctl/sheet.h"
 
 /* What the letters of opts ask for; without them, all but json. */
@@ -35,8 +36,9 @@ struct print_wish {
 void print_stats(void (*write)(void *, const char *), void *opaque,
     const char *opts);
 
-/* The two layouts, of the last epoch. */
+/* The two layouts, of the last epoch; and what the text begins with. */
 void print_text(struct sheet *sheet, const struct print_wish *wish);
+void print_settings(struct sheet *sheet);
 void print_json(struct sheet *sheet, const struct print_wish *wish);
 
 /* What both print, each list ended by NULL: the leaf of each name, under
@@ -48,6 +50,7 @@ extern const char *const print_process_mutexes[];
 extern const char *const print_arena_mutexes[];
 extern const char *const print_memory_keys[];
 extern const char *const print_size_keys[];
+extern const char *const print_profile_keys[];
 
 /* jemalloc counts huge page slabs of so many lengths. */
 enum { PRINT_PAGE_SLABS = 64 };
@@ -65,6 +68,24 @@ bool print_wants_destroyed(const struct print_wish *wish);
 void print_arena_name(size_t index, char *name);
 const char *print_dss(size_t index);
 void print_number(char digits[8], size_t number);
+
+/* Lines of the text: name: "value", name: number. */
+void print_line_quoted(struct sheet *sheet, const char *name,
+    const char *value);
+void print_line_number(struct sheet *sheet, const char *name,
+    uint64_t value);
+
+/* What was asked for of each class, of all arenas: printed with their sums, and
+ * only where it is counted. path: prof.stats.bins.0. or lextents.0. */
+enum { PRINT_ASKED_FIGURES = 4 };
+struct print_asked {
+    struct figure live;
+    struct figure ever;
+};
+bool print_wants_asked(size_t arena);
+struct print_asked print_find_asked(const char *path);
+void print_read_asked(const struct print_asked *asked, size_t i,
+    uint64_t figures[PRINT_ASKED_FIGURES]);
 
 /* What the system does about huge pages. */
 const char *print_thp_mode(void);

@@ -4,7 +4,6 @@
  */
 #include "ctl/ctl.h"
 
-#include "ctl/figure.h"
 #include "ctl/print.h"
 
 struct json {
@@ -160,6 +159,20 @@ static void json_options(struct json *json)
     json_close(json, '}');
 }
 
+static void json_profiles(struct json *json)
+{
+    json_open(json, "prof", '{');
+    for (const char *const *key = print_profile_keys; *key != NULL; key++) {
+        const struct figure figure = figure_find("prof.", *key);
+        const uint64_t value = figure_at(&figure, 0, 0);
+        if (figure.bytes == sizeof(bool))
+            json_bool(json, *key, value != 0);
+        else
+            json_number(json, *key, value);
+    }
+    json_close(json, '}');
+}
+
 static void json_classes(struct json *json)
 {
     static const char *const decay[] = { "dirty_decay_ms", "muzzy_decay_ms" };
@@ -190,6 +203,7 @@ static void json_general(struct json *json)
     json_string(json, "thp_mode", print_thp_mode());
     json_close(json, '}');
     json_options(json);
+    json_profiles(json);
     json_classes(json);
 }
 
@@ -230,7 +244,23 @@ struct json_part {
     const char *const *keys;
     size_t count;
     size_t arena;
+    const struct print_asked *asked;    /* printed with them; NULL: nothing */
 };
+
+static void json_asked(struct json *json, const struct print_asked *asked,
+    size_t j)
+{
+    static const char *const keys[PRINT_ASKED_FIGURES] = {
+        "prof_live_requested", "prof_live_count", "prof_accum_requested",
+        "prof_accum_count"
+    };
+    uint64_t figures[PRINT_ASKED_FIGURES];
+    if (asked == NULL)
+        return;
+    print_read_asked(asked, j, figures);
+    for (size_t k = 0; k < PRINT_ASKED_FIGURES; k++)
+        json_number(json, keys[k], figures[k]);
+}
 
 static void json_purging(struct json *json, size_t i)
 {
@@ -259,10 +289,15 @@ static void json_bins(struct json *json, const struct print_wish *wish,
     const size_t columns = figure_find_all(figures, ARENA "bins.0.", keys);
     const size_t counters =
         figure_find_all(counts, ARENA "bins.0.mutex.", print_mutex_keys);
+    const bool asks = print_wants_asked(i);
+    struct print_asked asked;
+    if (asks)
+        asked = print_find_asked("prof.stats.bins.0.");
     json_open(json, "bins", '[');
     for (size_t j = 0; j < CLASS_COUNT; j++) {
         json_open(json, NULL, '{');
         json_figures(json, figures, columns, i, j);
+        json_asked(json, asks ? &asked : NULL, j);
         if (wish->mutexes) {
             json_open(json, "mutex", '{');
             json_figures(json, counts, counters, i, j);
@@ -284,6 +319,7 @@ static void json_columns(struct json *json, const char *key,
     for (size_t j = 0; j < part->count; j++) {
         json_open(json, NULL, '{');
         json_figures(json, figures, columns, part->arena, j);
+        json_asked(json, part->asked, j);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -292,8 +328,12 @@ static void json_columns(struct json *json, const char *key,
 static void json_large(struct json *json, size_t i)
 {
     static const char *const keys[] = { "curlextents", NULL };
-    json_columns(json, "lextents",
-        &(struct json_part){ ARENA, keys, STATS_LEXTENTS, i });
+    const bool asks = print_wants_asked(i);
+    struct print_asked asked;
+    if (asks)
+        asked = print_find_asked("prof.stats.lextents.0.");
+    json_columns(json, "lextents", &(struct json_part){ ARENA, keys,
+        STATS_LEXTENTS, i, asks ? &asked : NULL });
 }
 
 static void json_extents(struct json *json, size_t i)
@@ -303,10 +343,52 @@ static void json_extents(struct json *json, size_t i)
         "muzzy_bytes", "retained_bytes", "pinned_bytes", NULL
     };
     json_columns(json, "extents",
-        &(struct json_part){ ARENA, keys, STATS_EXTENTS, i });
+        &(struct json_part){ ARENA, keys, STATS_EXTENTS, i, NULL });
 }
 
 #define HUGE ARENA "hpa_shard."
+
+static void json_find_slabs(struct figure *figures, const char *kind)
+{
+    static const char *const keys[] = {
+        "npageslabs_huge", "nactive_huge", "ndirty_huge",
+        "npageslabs_nonhuge", "nactive_nonhuge", "ndirty_nonhuge", NULL
+    };
+    (void)figure_find_all(figures, figure_name(HUGE, kind, ".").bytes,
+        keys);
+}
+
+/* With what jemalloc adds to what it reads: pages that are neither. */
+static void json_slabs(struct json *json, const char *key,
+    const struct figure *figures, const size_t place[2])
+{
+    enum { ALL = 3, ACTIVE, DIRTY, KEYS };
+    const uint64_t pages = CHUNK_BYTES / sys_page_bytes()
+        * figure_at(&figures[ALL], place[0], place[1]);
+    json_open(json, key, '{');
+    json_figures(json, figures, KEYS, place[0], place[1]);
+    json_number(json, "nretained_nonhuge",
+        pages - figure_at(&figures[ACTIVE], place[0], place[1])
+            - figure_at(&figures[DIRTY], place[0], place[1]));
+    json_close(json, '}');
+}
+
+static void json_slabs_all(struct json *json, size_t i)
+{
+    static const char *const kinds[] = {
+        "slabs", "full_slabs", "empty_slabs", NULL
+    };
+    struct figure figures[FIGURE_KEYS_MAX];
+    for (const char *const *kind = kinds; *kind != NULL; kind++) {
+        json_find_slabs(figures, *kind);
+        json_slabs(json, *kind, figures, (size_t[]){ i, 0 });
+    }
+    json_find_slabs(figures, "nonfull_slabs.0");
+    json_open(json, "nonfull_slabs", '[');
+    for (size_t j = 0; j < PRINT_PAGE_SLABS; j++)
+        json_slabs(json, NULL, figures, (size_t[]){ i, j });
+    json_close(json, ']');
+}
 
 static void json_huge(struct json *json, size_t i)
 {
@@ -318,21 +400,13 @@ static void json_huge(struct json *json, size_t i)
         "npageslabs", "nactive", "ndirty", "npurge_passes", "npurges",
         "nhugifies", "nhugify_failures", "ndehugifies", NULL
     };
-    static const char *const slabs[] = {
-        "npageslabs_huge", "nactive_huge", "ndirty_huge",
-        "npageslabs_nonhuge", "nactive_nonhuge", "ndirty_nonhuge", NULL
-    };
-    /* Where 5.3.0 has it. */
-    json_number(json, "sec_bytes", figure_of(ARENA, "hpa_sec_bytes", i));
     json_open(json, "hpa_shard", '{');
     json_list(json, ARENA "hpa_", sec, i);
     json_list(json, HUGE, counts, i);
-    json_object(json, "slabs", HUGE "slabs.", slabs, i);
-    json_object(json, "full_slabs", HUGE "full_slabs.", slabs, i);
-    json_object(json, "empty_slabs", HUGE "empty_slabs.", slabs, i);
-    json_columns(json, "nonfull_slabs",
-        &(struct json_part){ HUGE, slabs, PRINT_PAGE_SLABS, i });
+    json_slabs_all(json, i);
     json_close(json, '}');
+    /* Where 5.3.0 has it. */
+    json_number(json, "sec_bytes", figure_of(ARENA, "hpa_sec_bytes", i));
 }
 
 static void json_arena(struct json *json, const char *key,

@@ -7,148 +7,7 @@
 
 #include <string.h>
 
-#include "ctl/figure.h"
 #include "ctl/print.h"
-
-/* -- lines -- */
-
-static void text_line(struct sheet *sheet, const char *name,
-    const char *value)
-{
-    sheet_string(sheet, name);
-    sheet_string(sheet, ": ");
-    sheet_string(sheet, value);
-    sheet_string(sheet, "\n");
-}
-
-static void text_quote(struct sheet *sheet, const char *value)
-{
-    sheet_string(sheet, "\"");
-    sheet_string(sheet, value);
-    sheet_string(sheet, "\"");
-}
-
-static void text_line_quoted(struct sheet *sheet, const char *name,
-    const char *value)
-{
-    sheet_string(sheet, name);
-    sheet_string(sheet, ": ");
-    text_quote(sheet, value);
-    sheet_string(sheet, "\n");
-}
-
-static void text_line_number(struct sheet *sheet, const char *name,
-    uint64_t value)
-{
-    sheet_string(sheet, name);
-    sheet_string(sheet, ": ");
-    sheet_number(sheet, 0, value);
-    sheet_string(sheet, "\n");
-}
-
-static const char *text_bool(bool value)
-{
-    return value ? "true" : "false";
-}
-
-/* -- general -- */
-
-static void text_config(struct sheet *sheet)
-{
-    sheet_string(sheet, "Build-time option settings\n");
-    for (const char *const *key = print_config_keys; *key != NULL; key++) {
-        const struct figure figure = figure_find("config.", *key);
-        const uint64_t value = figure_at(&figure, 0, 0);
-        const struct figure_name name = figure_name("  config.", *key, "");
-        if (figure.bytes == sizeof(bool))
-            text_line(sheet, name.bytes, text_bool(value != 0));
-        else
-            text_line_quoted(sheet, name.bytes,
-                (const char *)(uintptr_t)value);
-    }
-    sheet_string(sheet, "System configuration\n");
-    text_line_quoted(sheet, "  system.thp_mode", print_thp_mode());
-}
-
-static void text_value(struct sheet *sheet, enum option_type type,
-    const union option_value *value)
-{
-    struct text ratio;
-    switch (type) {
-    case OPTION_BOOL: sheet_string(sheet, text_bool(value->boolean)); break;
-    case OPTION_UNSIGNED: sheet_number(sheet, 0, value->number); break;
-    case OPTION_SIZE: sheet_number(sheet, 0, value->size); break;
-    case OPTION_SSIZE: sheet_signed(sheet, 0, value->ssize); break;
-    case OPTION_I64: sheet_signed(sheet, 0, value->i64); break;
-    case OPTION_U64: sheet_number(sheet, 0, value->u64); break;
-    case OPTION_U32:
-        text_clear(&ratio);
-        text_ratio(&ratio, value->u32);
-        text_quote(sheet, ratio.bytes);
-        break;
-    case OPTION_STRING: text_quote(sheet, value->string); break;
-    }
-}
-
-/* What has changed since the start is shown beside it. */
-static void text_value_now(struct sheet *sheet, const char *key)
-{
-    if (strcmp(key, "background_thread") == 0) {
-        sheet_string(sheet, " (background_thread: ");
-        sheet_string(sheet, text_bool(background_is_on()));
-        sheet_string(sheet, ")");
-    } else if (strcmp(key, "dirty_decay_ms") == 0
-        || strcmp(key, "muzzy_decay_ms") == 0) {
-        sheet_string(sheet, " (arenas.");
-        sheet_string(sheet, key);
-        sheet_string(sheet, ": ");
-        sheet_signed(sheet, 0, (int64_t)figure_of("arenas.", key, 0));
-        sheet_string(sheet, ")");
-    }
-}
-
-static void text_options(struct sheet *sheet)
-{
-    static const char *const sources[] = {
-        [OPTION_GLOBAL_VAR] = "  opt.malloc_conf.global_var",
-        [OPTION_SYMLINK] = "  opt.malloc_conf.symlink",
-        [OPTION_ENV_VAR] = "  opt.malloc_conf.env_var",
-        [OPTION_GLOBAL_VAR_2] = "  opt.malloc_conf.global_var_2_conf_harder",
-    };
-    sheet_string(sheet, "Run-time option settings\n");
-    for (unsigned i = OPTION_GLOBAL_VAR; i <= OPTION_GLOBAL_VAR_2; i++) {
-        if (option_source(i) != NULL)
-            text_line_quoted(sheet, sources[i], option_source(i));
-    }
-    for (size_t i = 0; i < option_count(); i++) {
-        const struct option_row *row = option_row(i);
-        const union option_value value = option_get(&option_now, row);
-        sheet_string(sheet, "  opt.");
-        sheet_string(sheet, row->name);
-        sheet_string(sheet, ": ");
-        text_value(sheet, option_type(row), &value);
-        text_value_now(sheet, row->name);
-        sheet_string(sheet, "\n");
-    }
-}
-
-static void text_general(struct sheet *sheet)
-{
-    static const struct { const char *key; const char *name; } lines[] = {
-        { "narenas", "Arenas" }, { "quantum", "Quantum size" },
-        { "page", "Page size" }, { "hugepage", "Hugepage size" },
-        { "tcache_max", "Maximum thread-cached size class" },
-        { "nbins", "Number of bin size classes" },
-        { "nhbins", "Number of thread-cache bin size classes" },
-        { "nlextents", "Number of large size classes" },
-    };
-    text_line_quoted(sheet, "Version", figure_text("version", "", 0));
-    text_config(sheet);
-    text_options(sheet);
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        text_line_number(sheet, lines[i].name,
-            figure_of("arenas.", lines[i].key, 0));
-}
 
 /* -- counters and how often in a second -- */
 
@@ -330,6 +189,8 @@ static void text_memory(struct sheet *sheet, size_t i)
 struct text_table {
     struct sheet *sheet;
     bool gap;
+    bool asks;                  /* with what profiles know of each class */
+    struct print_asked asked;
     size_t arena;
     uint64_t uptime_ns;
 };
@@ -347,6 +208,33 @@ static void text_begin_row(struct text_table *table, uint64_t bytes,
     text_gap(table);
     sheet_number(table->sheet, 20, bytes);
     sheet_number(table->sheet, 4, number);
+}
+
+/* They stand behind the columns of both tables that have one of requests. */
+static const struct text_column text_asked_columns[] = {
+    { "prof_live_requested", 21, 0 }, { "prof_live_count", 17, 0 },
+    { "prof_accum_requested", 21, 0 }, { "prof_accum_count", 17, 0 },
+};
+enum { REQUEST_COLUMNS = 4 };
+
+static void text_asked_headings(const struct text_table *table,
+    const struct text_column *columns, size_t count)
+{
+    text_headings(table->sheet, columns, REQUEST_COLUMNS);
+    if (table->asks)
+        text_headings(table->sheet, text_asked_columns, PRINT_ASKED_FIGURES);
+    text_headings(table->sheet, columns + REQUEST_COLUMNS,
+        count - REQUEST_COLUMNS);
+}
+
+static void text_asked_cells(const struct text_table *table, size_t j)
+{
+    uint64_t figures[PRINT_ASKED_FIGURES];
+    if (!table->asks)
+        return;
+    print_read_asked(&table->asked, j, figures);
+    for (size_t k = 0; k < PRINT_ASKED_FIGURES; k++)
+        sheet_number(table->sheet, text_asked_columns[k].width, figures[k]);
 }
 
 static const struct text_column text_bin_columns[] = {
@@ -392,6 +280,8 @@ static void text_bin(struct text_table *table, const uint64_t *bin, size_t j)
     };
     text_begin_row(table, bytes, j);
     for (size_t k = 0; k < BIN_COLUMNS; k++) {
+        if (k == REQUEST_COLUMNS)
+            text_asked_cells(table, j);
         if (text_bin_columns[k].heading[0] == 'u')
             text_util(sheet, bin[CURREGS], blocks * bin[CURSLABS]);
         else
@@ -411,7 +301,9 @@ static void text_bins(struct text_table table, bool mutexes)
     (void)figure_find_all(figures, ARENA "bins.0.", keys);
     (void)figure_find_all(counters, ARENA "bins.0.mutex.", print_mutex_keys);
     sheet_string(table.sheet, "bins:           size ind");
-    text_headings(table.sheet, text_bin_columns, BIN_COLUMNS);
+    if (table.asks)
+        table.asked = print_find_asked("prof.stats.bins.0.");
+    text_asked_headings(&table, text_bin_columns, BIN_COLUMNS);
     if (mutexes)
         text_headings(table.sheet, text_lock_columns, LOCK_COLUMNS);
     sheet_string(table.sheet, "\n");
@@ -446,7 +338,9 @@ static void text_large(struct text_table table)
     struct figure figures[FIGURE_KEYS_MAX];
     (void)figure_find_all(figures, ARENA "lextents.0.", keys);
     sheet_string(table.sheet, "large:          size ind");
-    text_headings(table.sheet, text_large_columns, COLUMNS);
+    if (table.asks)
+        table.asked = print_find_asked("prof.stats.lextents.0.");
+    text_asked_headings(&table, text_large_columns, COLUMNS);
     sheet_string(table.sheet, "\n");
     for (size_t j = 0; j < STATS_LEXTENTS; j++) {
         const uint64_t bytes = stats_lextent_bytes((unsigned)j);
@@ -455,10 +349,13 @@ static void text_large(struct text_table table)
             continue;
         }
         text_begin_row(&table, bytes, CLASS_COUNT + j);
-        for (size_t k = 0; k < COLUMNS; k++)
+        for (size_t k = 0; k < COLUMNS; k++) {
+            if (k == REQUEST_COLUMNS)
+                text_asked_cells(&table, j);
             text_cells(table.sheet, &text_large_columns[k],
                 figure_at(&figures[k], table.arena, j)
                     * (k == 0 ? bytes : 1), table.uptime_ns);
+        }
         sheet_string(table.sheet, "\n");
     }
     text_gap(&table);
@@ -525,18 +422,18 @@ static void text_arena(struct sheet *sheet, const struct print_wish *wish,
     size_t i)
 {
     const struct text_table table = {
-        .sheet = sheet, .arena = i,
+        .sheet = sheet, .arena = i, .asks = print_wants_asked(i),
         .uptime_ns = figure_of(ARENA, "uptime", i),
     };
     if (i < ARENAS_MAX) {
         char name[ARENA_NAME_BYTES];
         print_arena_name(i, name);
-        text_line_quoted(sheet, "name", name);
+        print_line_quoted(sheet, "name", name);
     }
-    text_line_number(sheet, "assigned threads",
+    print_line_number(sheet, "assigned threads",
         figure_of(ARENA, "nthreads", i));
-    text_line_number(sheet, "uptime", table.uptime_ns);
-    text_line_quoted(sheet, "dss allocation precedence", print_dss(i));
+    print_line_number(sheet, "uptime", table.uptime_ns);
+    print_line_quoted(sheet, "dss allocation precedence", print_dss(i));
     sheet_string(sheet, "decaying:  time       npages       sweeps"
         "     madvises       purged\n");
     text_decay(sheet, "dirty", i);
@@ -559,7 +456,7 @@ void print_text(struct sheet *sheet, const struct print_wish *wish)
 {
     sheet_string(sheet, "___ Begin jemalloc statistics ___\n");
     if (wish->general)
-        text_general(sheet);
+        print_settings(sheet);
     text_process(sheet, wish);
     if (print_wants_merged(wish)) {
         sheet_string(sheet, "Merged arenas stats:\n");

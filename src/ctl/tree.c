@@ -4,7 +4,7 @@
  */
 #include "ctl/tree.h"
 
-#include <string.h>
+#include "ctl/stretch.h"
 
 /* -- the table, as text and as rows -- */
 
@@ -29,6 +29,7 @@
 #define TREE_JUNK(USE) USE(const char *)
 #define TREE_HUGIFY(USE) USE(const char *)
 #define TREE_CLOCK(USE) USE(const char *)
+#define TREE_PROF_FORMAT(USE) USE(const char *)
 #define TREE_MISUSE(USE) USE(const char *)
 #define TREE_QUOTE(type) #type
 #define TREE_BYTES(type) sizeof(type)
@@ -52,12 +53,22 @@ enum {
 #include "table/option.def"
 };
 
+/* By status: is such a leaf always there? */
+enum {
+    TREE_ALWAYS_same = 1, TREE_ALWAYS_equivalent = 1, TREE_ALWAYS_fixed = 1,
+    TREE_ALWAYS_ours = 1, TREE_ALWAYS_armed = 0, TREE_ALWAYS_absent = 0,
+    TREE_ALWAYS_IN_FORCE = 1, TREE_ALWAYS_ACCEPTED = 1,
+    TREE_ALWAYS_NOT_BUILT = 0
+};
+
 static const struct leaf tree_leaves[] = {
 #define CTL(name, read, written, access, handler, argument, status, about) \
-    { LEAF_##handler, sizeof(read), sizeof(written), argument },
+    { LEAF_##handler, sizeof(read), sizeof(written), #access[0] == 'r',     \
+        #access[1] == 'w', TREE_ALWAYS_##status, argument },
 #include "table/ctl.def"
 #define OPTION(kind, name, init, low, high, beyond, status, about) \
-    { TREE_LEAF_##status, TREE_##kind(TREE_BYTES), 0, TREE_OPTION_##name },
+    { TREE_LEAF_##status, TREE_##kind(TREE_BYTES), 0, true, false,          \
+        TREE_ALWAYS_##status, TREE_OPTION_##name },
 #define TREE_LEAF_IN_FORCE LEAF_option
 #define TREE_LEAF_ACCEPTED LEAF_option
 #define TREE_LEAF_NOT_BUILT LEAF_absent
@@ -78,135 +89,118 @@ enum { TREE_INDICES = sizeof tree_indices / sizeof *tree_indices };
 
 enum { TREE_NODES_MAX = 1024, TREE_SLOTS = 4096 };
 
+/* A node by its name. Numbered in the order of the table; 0 is the root. */
+struct tree_name {
+    struct stretch stretch;     /* the last one of the name, so far */
+    uint16_t base;              /* the name before that stretch */
+    uint16_t parent;
+    uint16_t place;             /* among its parent's children */
+    uint16_t children;
+    uint16_t row;               /* of tree_leaves, and 1; 0: it has children */
+    uint16_t node;
+};
+
 static struct tree {
     struct lock lock;
     _Atomic bool ready;
 
-    /* under lock ctl until ready, fixed then; node 0 is the root */
+    /* under lock ctl until ready, fixed then */
     uint16_t count;
-    uint16_t slots[TREE_SLOTS];     /* nodes by their hash; 0: none */
-    uint16_t children[TREE_NODES_MAX];
+    uint16_t slots[TREE_SLOTS];     /* names by their hash; 0: none */
+    struct tree_name names[TREE_NODES_MAX];
     struct node nodes[TREE_NODES_MAX];
 } tree = { .lock = { .rank = LOCK_ctl } };
 
-/* A part of a name: as far as a dot, or the end of the name. */
-struct part {
-    const char *text;
-    uint32_t length;
-    uint32_t hash;
-};
-
-static ALWAYS_INLINE struct part part_of(const char *text, char end)
+/* The slot of the name that goes on so, or the one where it would be. */
+static inline uint16_t *tree_search(uint32_t base, struct stretch stretch)
 {
-    struct part part = { text, 0, 0 };
-    for (char c = *text; c != '.' && c != end; c = text[part.length]) {
-        part.hash = part.hash * 33 + (unsigned char)c;
-        part.length++;
+    uint32_t slot = stretch_hash(stretch, base);
+    for (;; slot++) {
+        uint16_t *found = &tree.slots[slot % TREE_SLOTS];
+        const struct tree_name *name = &tree.names[*found];
+        if (*found == 0 || (name->base == base
+                && name->stretch.length == stretch.length
+                && memcmp(name->stretch.text, stretch.text, stretch.length)
+                    == 0))
+            return found;
     }
-    return part;
-}
-
-/* Where the search for a part begins. */
-static inline uint32_t tree_slot(uint32_t parent, struct part part)
-{
-    return (part.hash + parent * 0x9e3779b1u) * 0x85ebca6bu >> 20;
-}
-_Static_assert(TREE_SLOTS == 1 << (32 - 20), "tree_slot");
-
-static inline bool tree_is(const struct node *node, uint32_t parent,
-    struct part part)
-{
-    if (node->parent != parent || node->length != part.length)
-        return false;
-    for (uint32_t i = 0; i < part.length; i++) {
-        if (node->text[i] != part.text[i])
-            return false;
-    }
-    return true;
-}
-
-/* The slot of a child, or the one where it would be. */
-static inline uint16_t *tree_search(uint32_t parent, struct part part)
-{
-    uint32_t slot = tree_slot(parent, part);
-    while (tree.slots[slot] != 0
-        && !tree_is(&tree.nodes[tree.slots[slot]], parent, part))
-        slot = (slot + 1) % TREE_SLOTS;
-    return &tree.slots[slot];
 }
 
 /* -- building it -- */
 
-/* The child of that name, made if need be. */
-static uint32_t tree_grow(uint32_t parent, struct part part)
+/* The name of that parent that goes on so, made if need be. */
+static uint16_t tree_grow(uint16_t parent, uint16_t base,
+    struct stretch stretch)
 {
-    uint16_t *slot = tree_search(parent, part);
-    if (*slot != 0)
-        return *slot;
-    CHECK(tree.count < TREE_NODES_MAX);
-    const uint16_t child = tree.count++;
-    struct node *above = &tree.nodes[parent];
-    tree.nodes[child] = (struct node){
-        .text = part.text,
-        .length = (uint16_t)part.length,
-        .parent = (uint16_t)parent,
-    };
-    if (above->last != 0)
-        tree.nodes[above->last].next = child;
-    else
-        above->first = child;
-    above->last = child;
-    above->count++;
-    *slot = child;
-    return child;
-}
-
-/* The numbers that may follow a path. */
-static tree_has *tree_numbers(const char *path, size_t length)
-{
-    for (int i = 0; i < TREE_INDICES; i++) {
-        if (text_equal(path, length, tree_indices[i].path))
-            return tree_indices[i].has;
+    uint16_t *slot = tree_search(base, stretch);
+    if (*slot == 0) {
+        CHECK(tree.count < TREE_NODES_MAX);
+        *slot = tree.count++;
+        tree.names[*slot] = (struct tree_name){
+            .stretch = stretch,
+            .base = base,
+            .parent = parent,
+            .place = tree.names[parent].children++,
+        };
     }
-    panic("ctl.def: an index without an INDEX row");
+    return *slot;
 }
 
-/* The nodes of a row, whose line begins here. */
-static void tree_add(const char *line, const struct leaf *leaf)
+/* The name that is written here, up to a zero or a tab; <i> and <j> stand for
+ * numbers, and are stretches of their own. */
+static uint16_t tree_add(const char *text)
 {
-    uint32_t at = 0;
-    for (const char *text = line;;) {
-        const struct part part = part_of(text, '\t');
-        if (*text == '<')
-            tree.nodes[at].has = tree_numbers(line, (size_t)(text - line) - 1);
-        at = tree_grow(at, part);
-        text += part.length;
-        if (*text == '\t')
-            break;
-        text++;
+    uint16_t base = 0;
+    uint16_t at = 0;
+    for (const char *end = text;; end++) {
+        if (*end != '.' && *end != '\t' && *end != '\0')
+            continue;
+        at = tree_grow(at, base, (struct stretch){
+            text, (size_t)(end - text) });
+        if (*end != '.')
+            return at;
+        if (*text == '<' || end[1] == '<') {
+            base = at;
+            text = end + 1;
+        }
     }
-    /* Two types, then the access. */
-    const char *access = line;
-    for (int tabs = 0; tabs < 3; access++)
-        tabs += *access == '\t';
-    tree.nodes[at].leaf = leaf;
-    tree.nodes[at].is_read = access[0] == 'r';
-    tree.nodes[at].is_written = access[1] == 'w';
 }
 
-/* The children of each node side by side. */
+/* The nodes, now that it is known how many children each has. A parent is
+ * older than its children, so it has its place already. */
 static void tree_settle(void)
 {
-    uint16_t count = 0;
-    for (uint32_t i = 0; i < tree.count; i++) {
-        struct node *node = &tree.nodes[i];
-        const uint16_t first = count;
-        for (uint16_t child = node->first; child != 0;
-            child = tree.nodes[child].next) {
-            tree.nodes[child].place = (uint16_t)(count - first);
-            tree.children[count++] = child;
-        }
-        node->first = first;    /* R1 */
+    struct node *next = &tree.nodes[1];
+    for (uint16_t i = 0; i < tree.count; i++) {
+        struct tree_name *name = &tree.names[i];
+        const struct node *parent =
+            &tree.nodes[tree.names[name->parent].node];
+        if (i != 0)
+            name->node = (uint16_t)
+                (parent->children + name->place - tree.nodes);
+        tree.nodes[name->node] = (struct node){
+            .leaf = name->row != 0 ? &tree_leaves[name->row - 1] : NULL,
+            .children = next,   /* R1 */
+            .count = name->children,
+            .name = i,
+            .depth = (uint8_t)(i == 0 ? 0 : parent->depth + 1),
+        };
+        next += name->children;
+    }
+}
+
+/* Whose children are numbers, and which. */
+static void tree_mark_indices(void)
+{
+    size_t indices = 0;
+    for (uint16_t i = 1; i < tree.count; i++)
+        indices += *tree.names[i].stretch.text == '<';
+    CHECK(indices == TREE_INDICES);
+    for (size_t i = 0; i < TREE_INDICES; i++) {
+        const struct tree_name *name =
+            &tree.names[tree_add(tree_indices[i].path)];
+        CHECK(name->children == 1);
+        tree.nodes[name->node].has = tree_indices[i].has;
     }
 }
 
@@ -218,14 +212,15 @@ static COLD void tree_build(void)
     lock_take(&tree.lock);
     if (!load_relaxed(&tree.ready)) {
         memset(tree.slots, 0, sizeof tree.slots);
-        memset(tree.nodes, 0, sizeof tree.nodes);
+        tree.names[0] = (struct tree_name){ .children = 0 };
         tree.count = 1;
         const char *line = tree_text;
-        for (int i = 0; i < TREE_LEAVES; i++) {
-            tree_add(line, &tree_leaves[i]);
+        for (uint16_t i = 0; i < TREE_LEAVES; i++) {
+            tree.names[tree_add(line)].row = (uint16_t)(i + 1);
             line = strchr(line, '\n') + 1;
         }
         tree_settle();
+        tree_mark_indices();
         /* pairs with tree_need() */
         store_release(&tree.ready, true);
     }
@@ -245,42 +240,51 @@ static inline void tree_need(void)
 
 /* -- asking it -- */
 
-/*
- * A number, as strtoumax() reads it and jemalloc with it: blanks and a sign
- * before, anything behind. SIZE_MAX: none, or too large.
- */
-static size_t tree_number(const char *text)
+/* The node of a name that ends there. The numbers in it go to their places in
+ * mib. */
+static inline const struct node *tree_follow(const char *text,
+    const char *end, size_t *mib)
 {
-    while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
-        text++;
-    const bool is_negative = *text == '-';
-    if (*text == '-' || *text == '+')
-        text++;
-    if (*text < '0' || *text > '9')
-        return SIZE_MAX;
-    size_t number = 0;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        const size_t digit = (size_t)(*text - '0');
-        if (number > (SIZE_MAX - digit) / 10)
-            return SIZE_MAX;
-        number = number * 10 + digit;
+    for (uint32_t base = 0;; text++) {
+        const struct stretch stretch = stretch_of(text, end);
+        const uint32_t found = *tree_search(base, stretch);
+        if (found == 0)
+            return NULL;
+        const struct node *node = &tree.nodes[tree.names[found].node];
+        text += stretch.length;
+        if (text == end)
+            return node;
+        if (node->has == NULL)
+            return NULL;
+        const size_t number = stretch_number(++text);
+        if (number == SIZE_MAX || !node->has(number))
+            return NULL;
+        mib[node->depth] = number;
+        node = node->children;
+        while (text != end && *text != '.')
+            text++;
+        if (text == end)
+            return node;
+        base = node->name;
     }
-    return is_negative ? -number : number;
 }
 
-/* One step down by name; 0: there is none. *number: it in a mib. */
-static inline uint32_t tree_step(uint32_t at, struct part part, size_t *number)
+/* Where the first parts of a name end. */
+static const char *tree_cut(const char *name, size_t parts)
 {
-    const struct node *node = &tree.nodes[at];
-    if (node->has != NULL) {
-        *number = tree_number(part.text);
-        return *number != SIZE_MAX && node->has(*number)
-            ? tree.children[node->first] : 0;
+    for (; *name != '\0'; name++) {
+        if (*name == '.' && --parts == 0)
+            break;
     }
-    const uint32_t child = *tree_search(at, part);
-    if (child != 0)
-        *number = tree.nodes[child].place;
-    return child;
+    return name;
+}
+
+const struct node *tree_named(const char *name, size_t *mib)
+{
+    tree_need();
+    if (UNLIKELY(name == NULL))
+        return NULL;
+    return tree_follow(name, name + strlen(name), mib);
 }
 
 const struct node *tree_find(const char *name, size_t *mib, size_t *depth)
@@ -288,20 +292,20 @@ const struct node *tree_find(const char *name, size_t *mib, size_t *depth)
     tree_need();
     if (UNLIKELY(name == NULL || *name == '\0'))
         return NULL;
-    uint32_t at = 0;
-    for (size_t i = 0; i < *depth; i++) {
-        const struct part part = part_of(name, '\0');
-        at = tree_step(at, part, &mib[i]);
-        if (at == 0)
-            return NULL;
-        name += part.length;
-        if (*name == '\0') {
-            *depth = i + 1;
-            break;
-        }
-        name++;
+    if (*depth == 0)
+        return &tree.nodes[0];
+    const char *end = tree_cut(name, *depth);
+    const struct node *node = tree_follow(name, end, mib);
+    if (node == NULL || (node->leaf != NULL && *end != '\0'))
+        return NULL;
+    *depth = node->depth;
+    for (const struct tree_name *part = &tree.names[node->name];
+        part != &tree.names[0]; part = &tree.names[part->parent]) {
+        const struct node *at = &tree.nodes[part->node];
+        if (*part->stretch.text != '<')
+            mib[at->depth - 1] = part->place;
     }
-    return &tree.nodes[at];
+    return node;
 }
 
 const struct node *tree_at(const size_t *mib, size_t depth)
@@ -309,16 +313,15 @@ const struct node *tree_at(const size_t *mib, size_t depth)
     tree_need();
     const struct node *node = &tree.nodes[0];
     for (size_t i = 0; i < depth; i++) {
-        uint32_t place = 0;
+        size_t place = mib[i];
         if (node->has != NULL) {
-            if (!node->has(mib[i]))
+            if (!node->has(place))
                 return NULL;
-        } else if (UNLIKELY(mib[i] >= node->count)) {
+            place = 0;
+        } else if (UNLIKELY(place >= node->count)) {
             return NULL;
-        } else {
-            place = (uint32_t)mib[i];
         }
-        node = &tree.nodes[tree.children[node->first + place]];
+        node = &node->children[place];
     }
     return node;
 }

@@ -17,6 +17,12 @@
 
 /* -- take -- */
 
+void *alloc_block(unsigned cls, size_t size)
+{
+    void *pointer = hand_take(cls);
+    return LIKELY(pointer != NULL) ? pointer : alloc_block_slow(cls, size);
+}
+
 static void *alloc_take(size_t size)
 {
     void *pointer =
@@ -40,13 +46,51 @@ static bool alloc_should_share(const struct heap *heap, unsigned cls)
             > ALLOC_MANY_HEAPS;
 }
 
-static void *alloc_refill(struct heap *heap, unsigned cls)
+/* What came out of no hand may be the next sample too. */
+static inline void *alloc_note(void *pointer, size_t size)
+{
+    return sample_count(
+        (struct sample_take){ pointer, size, __builtin_frame_address(0) });
+}
+
+/* The same as below where samples are waited for. */
+static NOINLINE void *alloc_refill_sampled(struct heap *heap, unsigned cls,
+    size_t size)
+{
+    thread_enter(heap);
+    uint32_t count = sample_join(heap, cls);
+    struct block *block = thread.shelf[cls];
+    if (block == NULL) {
+        const uint64_t handed = load_relaxed(&heap->bin[cls].handed);
+        hand_make_room(heap, cls);
+        block = bin_refill(heap, cls);
+        count = (uint32_t)(load_relaxed(&heap->bin[cls].handed) - handed);
+    }
+    const bool chosen = block != NULL
+        && sample_is_due(heap, cls);
+    if (LIKELY(block != NULL))
+        thread.shelf[cls] = block->next;
+    sample_part(heap, cls, block != NULL ? count - 1 : 0);
+    thread_leave();
+    if (UNLIKELY(block == NULL))
+        return NULL;
+    check_hand_out(block, cls);
+    thread_listen();
+    void *pointer = LIKELY(!chosen) ? block : sample_take(heap,
+        (struct sample_take){ block, size, __builtin_frame_address(0) });
+    arenas_follow();
+    return pointer;
+}
+
+static void *alloc_refill(struct heap *heap, unsigned cls, size_t size)
 {
     ASSERT(thread.shelf[cls] == NULL);
     if (UNLIKELY(alloc_should_share(heap, cls))) {
         heap->bin[cls].firsts++;
-        return arena_take_shared(heap->arena, cls);
+        return alloc_note(arena_take_shared(heap->arena, cls), size);
     }
+    if (UNLIKELY(heap->sample != NULL))
+        return alloc_refill_sampled(heap, cls, size);
     thread_enter(heap);
     hand_make_room(heap, cls);
     struct block *block = bin_refill(heap, cls);
@@ -54,40 +98,50 @@ static void *alloc_refill(struct heap *heap, unsigned cls)
     if (UNLIKELY(block == NULL))
         return NULL;
     thread.shelf[cls] = block->next;
-    check_hand_out(block);
+    check_hand_out(block, cls);
     thread_listen();
+    sample_note_height();
+    arenas_follow();
     return block;
 }
 
 /* The first call of a thread, or one of the second tier, or one that has no
  * heap. */
-static NOINLINE void *alloc_first(size_t size)
+static NOINLINE void *alloc_first(unsigned cls, size_t size)
 {
     /* A birth may allocate by itself: whatever it left in hand is used. */
     struct heap *heap = thread_heap();
-    const unsigned cls = class_of(size);
     thread_listen();
     if (LIKELY(thread.reasons == 0))
-        return heap != NULL ? alloc_take(size)
+        return heap != NULL ? alloc_block(cls, size)
             : arena_take_shared(&arena_main, cls);
     void *pointer = heap != NULL ? second_take(heap, cls)
         : arena_take_shared(&arena_main, cls);
-    if (LIKELY(pointer != NULL))
+    if (LIKELY(pointer != NULL)) {
+        pointer = alloc_note(pointer, size);
         second_note_take(pointer, class_bytes[cls], false);
+    }
+    arenas_follow();
     return pointer;
 }
 
 /* The quick way of a thread that is of the second tier for counting alone. */
-static NOINLINE void *alloc_counted(size_t size)
+static NOINLINE void *alloc_counted(unsigned cls, size_t size)
 {
     struct heap *heap = thread.own;
-    const unsigned cls = class_of(size);
     void *pointer = thread.reasons == THREAD_COUNTED && heap != NULL
-        ? second_pop(&heap->bin[cls]) : NULL;
+        && heap->sample == NULL ? second_pop(heap, cls) : NULL;
     if (UNLIKELY(pointer == NULL))
-        return alloc_first(size);
+        return alloc_first(cls, size);
     second_count_take(class_bytes[cls]);
     return pointer;
+}
+
+void *alloc_block_slow(unsigned cls, size_t size)
+{
+    struct heap *heap = thread.heap;
+    return LIKELY(heap != NULL) ? alloc_refill(heap, cls, size)
+        : alloc_counted(cls, size);
 }
 
 static void *alloc_large(size_t size, size_t align, bool zero)
@@ -98,6 +152,8 @@ static void *alloc_large(size_t size, size_t align, bool zero)
     zero = zero || (second && second_wants_zero());
     void *pointer =
         large_take(heap, (struct large_request){ size, align, zero });
+    pointer = alloc_note(pointer, size);
+    sample_note_height();
     if (second && pointer != NULL)
         second_note_take(pointer, heap_usable_bytes(pointer), zero);
     return pointer;
@@ -109,9 +165,7 @@ void *alloc_slow(size_t size)
         return NULL;
     if (size > CLASS_BYTES_MAX)
         return alloc_large(size, 1, false);
-    struct heap *heap = thread.heap;
-    return LIKELY(heap != NULL) ? alloc_refill(heap, class_of(size))
-        : alloc_counted(size);
+    return alloc_block_slow(class_of(size), size);
 }
 
 /* A second thread is being made, by this one, or was: pthread_create calls
@@ -158,27 +212,27 @@ void *alloc_aligned(size_t align, size_t size)
 {
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return NULL;
-    if (size <= CLASS_BYTES_MAX && align <= CLASS_BYTES_MAX) {
-        const unsigned cls = class_of_aligned(size, align);
-        void *pointer = hand_take(cls);
-        return LIKELY(pointer != NULL) ? pointer
-            : alloc_slow(class_bytes[cls]);
-    }
+    if (size <= CLASS_BYTES_MAX && align <= CLASS_BYTES_MAX)
+        return alloc_block(class_of_aligned(size, align), size);
     return alloc_large(size, align, false);
 }
 
-void *alloc_take_fullest(unsigned cls)
+void *alloc_take_fullest(unsigned cls, size_t size)
 {
     struct heap *heap = thread.heap;
     struct block *block = NULL;
     if (heap != NULL) {
         thread_enter(heap);
         block = bin_take_fullest(heap, cls);
+        /* A demand like a refill: what is freed next may stay in hand. */
+        if (heap->bin[cls].capacity == 0 && heap->sample == NULL)
+            hand_make_room(heap, cls);
         thread_leave();
     }
-    if (block != NULL)
-        check_hand_out(block);
-    return block;
+    if (block == NULL)
+        return NULL;
+    check_hand_out(block, cls);
+    return alloc_note(block, size);
 }
 
 /* -- give -- */
@@ -214,10 +268,27 @@ static ALWAYS_INLINE bool alloc_keep_other(const struct slab *slab,
         && hand_keep(cls, block);
 }
 
+/* The same where a sample is waited for, and room in hand withheld. */
+static bool alloc_keep_sampled(const struct slab *slab, struct block *block)
+{
+    struct heap *heap = thread.heap;
+    const unsigned cls = slab->remote_cls;
+    if (LIKELY(heap == NULL || heap->sample == NULL) || cls < CLASS_OF_64
+        || slab_heap(slab)->arena != heap->arena
+        || heap->sample->bin[cls].room == 0)
+        return false;
+    thread_enter(heap);
+    const bool kept = hand_keep_sampled(heap, cls, block);
+    thread_leave();
+    return kept;
+}
+
 /* To a slab of another's, checked. */
 static NOINLINE void alloc_give_other(struct slab *slab, void *pointer)
 {
     struct heap *mine = thread.own;
+    if (alloc_keep_sampled(slab, pointer))
+        return;
     /* Once the block is given the slab may be gone. */
     struct heap *owner = slab_heap(slab);
     reclaim_check(owner->arena);
@@ -240,11 +311,13 @@ static NOINLINE void alloc_give_hand(struct slab *slab, struct block *block,
     struct heap *heap = thread.own;
     const unsigned cls = slab->cls;
     thread_enter(heap);
-    const bool room = hand_find_room(heap, cls);
+    const bool kept = UNLIKELY(heap->sample != NULL)
+        ? hand_keep_sampled(heap, cls, block)
+        : hand_find_room(heap, cls) && hand_keep(cls, block);
     thread_leave();
     /* A thread whose hands suffice has no other slow path. */
     arena_tick(heap->arena);
-    if (!room || !hand_keep(cls, block))
+    if (!kept)
         alloc_give_slab(slab, block, entry);
 }
 
@@ -288,6 +361,8 @@ static ALWAYS_INLINE void alloc_give_place(struct heap_place place,
             check_report("free", pointer);
     } else if (heap_is_large(place)) {
         large_give(mine, place.extent, pointer);
+    } else if (UNLIKELY(heap_is_sampled(place))) {
+        sample_give("free", pointer);
     } else if (place.owner == (uintptr_t)mine) {
         alloc_give_own(mine, pointer);
     } else if (place.owner == OWNER_SHARED
@@ -305,6 +380,8 @@ static size_t alloc_bytes_out(struct heap_place place, const void *pointer)
         return 0;
     if (heap_is_large(place))
         return large_usable_bytes(place.extent, pointer);
+    if (heap_is_sampled(place))
+        return sample_usable_bytes(pointer);
     const struct slab *slab = slab_of(place.extent);
     return check_may_be_block(slab, pointer) && !check_is_free(slab, pointer)
         ? class_bytes[slab->remote_cls] : 0;
@@ -357,6 +434,14 @@ static bool alloc_fits(const void *pointer, size_t size)
         return bytes == 0;
     return heap_is_large(place)
         || fast_fits(bytes, class_bytes[class_of(size)]);
+}
+
+void alloc_give_reserved(void *pointer)
+{
+    if (thread.reasons == 0)
+        alloc_give(pointer);
+    else
+        alloc_give_place(heap_find(pointer), pointer);
 }
 
 void alloc_give_sized(void *pointer, size_t size)
@@ -416,8 +501,11 @@ static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
     if (resized == NULL && extent->region != NULL
         && size > LARGE_GROW_BYTES_MAX)
         resized = large_promote(thread_heap(), extent, size);
-    if (resized != NULL)
+    if (resized != NULL) {
+        if (heap_usable_bytes(resized) != old_bytes)
+            resized = alloc_note(resized, size);
         return alloc_note_resize(resized, old_bytes);
+    }
     /* A mapping that was refused for being one more may fit as a run, and what
      * hooks gave never grows. */
     return size <= LARGE_RUN_BYTES_MAX || pool_is_hooked(extent->pool)
@@ -436,12 +524,25 @@ static void *alloc_resize_block(const struct slab *slab, void *pointer,
         : alloc_move(pointer, old_bytes, size);
 }
 
+static COLD void *alloc_resize_sampled(void *pointer, size_t size)
+{
+    const size_t old_bytes = sample_usable_bytes(pointer);
+    if (old_bytes == 0) {
+        check_report("realloc", pointer);
+        return NULL;
+    }
+    return fast_fits(old_bytes, size) ? alloc_note_resize(pointer, old_bytes)
+        : alloc_move(pointer, old_bytes, size);
+}
+
 void *alloc_resize(void *pointer, size_t size)
 {
     if (size > PTRDIFF_MAX)
         return NULL;
     const struct heap_place place = heap_find(pointer);
     const bool large = heap_is_large(place);
+    if (UNLIKELY(heap_is_sampled(place)))
+        return alloc_resize_sampled(pointer, size);
     if (LIKELY(place.owner != MAP_NOBODY && !large
             && check_may_be_block(slab_of(place.extent), pointer)))
         return alloc_resize_block(slab_of(place.extent), pointer, size);

@@ -16,10 +16,15 @@
 /* size bytes, aligned as its class is. NULL: no memory, or too large. */
 void *alloc_slow(size_t size);
 
-/* The same, all usable bytes zero. */
+/* A block of a class, for so many bytes. The second knows that none is in
+ * hand. */
+void *alloc_block(unsigned cls, size_t size);
+void *alloc_block_slow(unsigned cls, size_t size);
+
+/* As alloc_slow, all usable bytes zero. */
 void *alloc_zero(size_t size);
 
-/* The same, aligned to align, a power of two. */
+/* As alloc_slow, aligned to align, a power of two. */
 void *alloc_aligned(size_t align, size_t size);
 
 /* Resize a live block or object, moving it if need be; its old contents up
@@ -38,12 +43,16 @@ void alloc_give_slow(void *pointer);
  * is reported. */
 void alloc_give_sized(void *pointer, size_t size);
 
+/* Free what the program does not know of: in a thread of the second tier nobody
+ * counts it. */
+void alloc_give_reserved(void *pointer);
+
 /* Free, and if it is a block of the thread's own, into its slab at once. */
 void alloc_give_home(void *pointer);
 
-/* A block of a class from the fullest slab of the thread's heap; NULL: it has
+/* As alloc_block from the fullest slab of the thread's heap; NULL: it has
  * no heap, or there is no memory. */
-void *alloc_take_fullest(unsigned cls);
+void *alloc_take_fullest(unsigned cls, size_t size);
 
 /* Free anything. */
 void alloc_give(void *pointer);

@@ -26,6 +26,7 @@ struct arena arena_main = {
     .heaps = &arena_main_shared,
     .heap_count = 1,
     .lock = { .rank = LOCK_shared },
+    .racks = { .lock = { .rank = LOCK_racks } },
     .sweep = { .rank = LOCK_sweep },
     .shared = &arena_main_shared,
     .name = "auto_0",
@@ -91,7 +92,7 @@ void *arena_take_fullest(struct arena *arena, unsigned cls)
     const uint8_t before = arena_hold(arena);
     struct block *block = bin_take_fullest(arena->shared, cls);
     if (block != NULL)
-        check_hand_out(block);
+        check_hand_out(block, cls);
     arena_release(arena, before);
     return block;
 }
@@ -264,8 +265,14 @@ void arena_discard(struct arena *arena)
     for (; heap != NULL; heap = heap->next)
         arena_forget_heap(heap);
     store_relaxed(&arena->loose_bytes, 0);
+    sample_forget_arena(arena->index);
+    rack_forget(&arena->racks);
     struct extent *mapping;
     while ((mapping = arena->pool.live) != NULL) {
+        if (load_relaxed(&mapping->state) == EXTENT_RACK) {
+            rack_discard(mapping);
+            continue;
+        }
         map_set(mapping->start, 1, OWNER_GONE, mapping);
         pool_unmap(mapping);
     }
@@ -337,6 +344,8 @@ static void arena_audit_heap(const struct arena *arena,
     CHECK(sums.aside == heap->aside_bytes);                 /* H3 */
     if (load_relaxed(&heap->pending) == HEAP_ORPHAN)
         CHECK(sums.aside == 0);                             /* H4 */
+    if (heap == thread.own && heap->sampler != NULL)
+        sample_audit(heap);
 }
 
 void arena_audit(struct arena *arena)

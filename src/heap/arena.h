@@ -16,7 +16,7 @@
 #ifndef HEAP_ARENA_H
 #define HEAP_ARENA_H
 
-#include "heap/class.h"
+#include "heap/rack.h"
 #include "heap/tally.h"
 #include "page/page.h"
 
@@ -45,6 +45,8 @@ struct arena {
     struct lock lock;
     struct heap *shared;
 
+    struct racks racks;         /* of sampled objects */
+
     struct lock sweep;          /* tried by who tidies the arena, taken by who
                                  * ends it */
 
@@ -57,7 +59,8 @@ struct arena {
     _Atomic unsigned threads;   /* that live here */
     _Atomic int64_t muzzy_decay_ms;         /* kept for who asks */
     _Atomic size_t oversize_threshold;      /* objects of so many bytes go
-                                 * elsewhere; 0: none do */
+                                 * elsewhere, and back when they are freed;
+                                 * 0: none do */
 };
 
 /* The arena that serves everyone; ready without a call, for allocation may

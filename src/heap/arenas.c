@@ -114,9 +114,7 @@ struct arena *arenas_of(const void *pointer)
     const struct heap_place place = heap_find(pointer);
     if (place.owner == MAP_NOBODY || heap_usable_bytes(pointer) == 0)
         return NULL;
-    if (heap_is_large(place))
-        return arena_of_pool(place.extent->pool);
-    return slab_heap(slab_of(place.extent))->arena;
+    return arena_of_pool(place.extent->pool);
 }
 
 void arenas_each(void (*call)(struct arena *))
@@ -169,6 +167,7 @@ static struct arena *arenas_take(void)
         return NULL;
     arena->pool.lock.rank = LOCK_pool;
     arena->lock.rank = LOCK_shared;
+    arena->racks.lock.rank = LOCK_racks;
     arena->sweep.rank = LOCK_sweep;
     store_relaxed(&arena->generation, fork_generation());
     arena->shared = heap_adopt(arena);
@@ -313,10 +312,16 @@ struct extent_hooks *arenas_hooks(const struct arena *arena)
     return hooks != NULL ? hooks : &hooks_default;
 }
 
-bool arenas_make_room(unsigned index)
+bool arenas_try_hooks(unsigned index)
 {
     struct arena *arena = arenas_at(index);
-    return arena != NULL && pool_make_room(&arena->pool, 1);
+    if (arena == NULL || !pool_make_room(&arena->pool, 1))
+        return false;
+    /* It is not needed yet. */
+    pool_release_free_regions(&arena->pool);
+    if (arena->pool.regions == NULL)
+        arena->pool.region_bytes_next = ARENAS_REGION_BYTES_FIRST;
+    return true;
 }
 
 struct arena *arenas_for_hooks(void)
@@ -344,12 +349,35 @@ bool arenas_exists(unsigned index)
     return arenas_at(index) != NULL || index < arenas_automatic();
 }
 
+unsigned arenas_of_processors(void)
+{
+    const unsigned count = arenas_automatic();
+    if (option_now.percpu_arena == PERCPU_DISABLED)
+        return 0;
+    /* Two to a core, the second half of them by their numbers. */
+    return option_now.percpu_arena == PERCPU_PHYCPU ? (count + 1) / 2 : count;
+}
+
 struct arena *arenas_for_birth(void)
 {
     struct arena *arena = &arena_main;
     if (UNLIKELY(option_now.percpu_arena != PERCPU_DISABLED))
-        arena = arenas_touch(sys_processor() % arenas_automatic());
+        arena = arenas_touch(sys_processor() % arenas_of_processors());
     return arena != NULL ? arena : &arena_main;
+}
+
+/* A thread that moves leaves its slabs to others: not at each refill. */
+enum { ARENAS_FOLLOW_REFILLS = 16 };
+
+void arenas_follow_slow(void)
+{
+    const struct heap *heap = thread.own;
+    if (heap == NULL || heap->arena->manual
+        || heap->refills % ARENAS_FOLLOW_REFILLS != 0)
+        return;
+    const unsigned index = sys_processor() % arenas_of_processors();
+    if (index != heap->arena->index)
+        (void)!arenas_bind(index);
 }
 
 bool arenas_bind(unsigned index)

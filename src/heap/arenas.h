@@ -19,6 +19,7 @@
 #define HEAP_ARENAS_H
 
 #include "heap/arena.h"
+#include "table/option.h"
 
 /* A number has to fit twelve bits of MALLOCX_ARENA(), one of whose values says
  * that there is none. */
@@ -69,6 +70,18 @@ MUST_USE bool arenas_destroy(unsigned index);
  * that of the processor it runs on. */
 struct arena *arenas_for_birth(void);
 
+/* Arenas of processors, the first ones; 0 without that option. */
+unsigned arenas_of_processors(void);
+
+/* In a slow path that holds nothing: by that option the calling thread moves
+ * now and then to where it runs, unless it lives in an arena that was made. */
+COLD void arenas_follow_slow(void);
+static inline void arenas_follow(void)
+{
+    if (UNLIKELY(option_now.percpu_arena != PERCPU_DISABLED))
+        arenas_follow_slow();
+}
+
 /* The calling thread lives in this arena from now on. false: there is no such
  * arena (arenas_exists()), or no memory. */
 MUST_USE bool arenas_bind(unsigned index);
@@ -81,8 +94,9 @@ bool arenas_exists(unsigned index);
 bool arenas_set_hooks(unsigned index, struct extent_hooks *hooks);
 struct extent_hooks *arenas_hooks(const struct arena *arena);
 
-/* Have the hooks of a new arena give memory now; false: they do not. */
-MUST_USE bool arenas_make_room(unsigned index);
+/* Do the hooks of a new arena give memory? They are asked for a region, and
+ * have it back. */
+MUST_USE bool arenas_try_hooks(unsigned index);
 
 /* An arena without a number, and never with hooks, that serves what hooks
  * allocate. NULL: no memory. */

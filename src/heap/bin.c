@@ -254,7 +254,7 @@ struct block *bin_pop(struct heap *heap, unsigned cls, bool *refilled)
     const uint32_t waiting = load_relaxed(&bin->waiting);
     if (waiting > 0)
         store_relaxed(&bin->waiting, waiting - 1);
-    check_hand_out(block);
+    check_hand_out(block, cls);
     return block;
 }
 

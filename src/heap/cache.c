@@ -7,6 +7,7 @@
 #include "heap/arenas.h"
 #include "heap/check.h"
 #include "heap/reclaim.h"
+#include "heap/second.h"
 
 /* Who ends an arena looks at all of them, and touches those that are there. */
 struct cache {
@@ -109,17 +110,21 @@ struct heap *cache_heap(unsigned id, struct arena *arena)
 void *cache_take(struct heap *heap, unsigned cls)
 {
     bool refilled;
-    return bin_pop(heap, cls, &refilled);
+    struct block *block = bin_pop(heap, cls, &refilled);
+    if (refilled)
+        heap->bin[cls].capacity = second_blocks_max(&heap->bin[cls], cls);
+    return block;
 }
 
 bool cache_give(unsigned id, void *pointer)
 {
-    const struct heap *heap = cache_living(&caches[id]);
+    struct heap *heap = cache_living(&caches[id]);
     const struct heap_place place = heap_find(pointer);
     if (heap == NULL || place.owner != (uintptr_t)heap)
         return false;
     struct slab *slab = slab_of(place.extent);
-    if (check_give(slab, "free", pointer))
+    if (check_give(slab, "free", pointer)
+        && !second_keep_in(&heap->bin[slab->cls], slab, pointer))
         slab_put(slab, pointer);
     return true;
 }

@@ -62,13 +62,14 @@ enum { CHECK_HAND_BLOCKS = 1024 };
  * what else brings blocks or room is counted by the bin. */
 struct check_hand {
     const struct block *first;
+    const struct block *rest;   /* withheld: sample.h */
     int room;
 };
 
 static struct check_hand check_hand(const struct heap *heap, unsigned cls)
 {
     const struct bin *bin = &heap->bin[cls];
-    struct check_hand hand = { NULL, 0 };
+    struct check_hand hand = { NULL, NULL, 0 };
     const struct thread *owner = load_relaxed(&heap->thread);
     struct thread copy;
     if (load_relaxed(&heap->reasons) != 0 || owner == NULL) {
@@ -77,6 +78,9 @@ static struct check_hand check_hand(const struct heap *heap, unsigned cls)
         hand.first = copy.shelf[cls];
         hand.room = copy.room[cls];
     }
+    const struct sample *sample = heap->sample;
+    if (sample != NULL)
+        hand.rest = sample->bin[cls].rest;
     COMPILER_BARRIER();
     return hand;
 }
@@ -108,8 +112,9 @@ static bool check_hand_holds(const struct heap *heap,
     /* pairs with bin_note_change() */
     const uint32_t changes = load_acquire(&heap->bin[cls].changes);
     const struct check_hand before = check_hand(heap, cls);
-    if (!check_hand_list_holds(slab, heap == thread.own, before.first,
-            pointer))
+    const bool near = heap == thread.own;
+    if (!check_hand_list_holds(slab, near, before.first, pointer)
+        && !check_hand_list_holds(slab, near, before.rest, pointer))
         return false;
     COMPILER_BARRIER();
     const struct check_hand after = check_hand(heap, cls);
@@ -155,7 +160,7 @@ static COLD bool check_holds(const struct slab *slab, const void *pointer)
 
 bool check_is_free(const struct slab *slab, const void *pointer)
 {
-    if (!ASHLAR_CHECKS)
+    if (!CHECK_MARKED(slab->remote_cls))
         return false;
     const struct block *block = pointer;
     const bool marked = UNLIKELY(block->mark
@@ -168,7 +173,7 @@ bool check_is_free(const struct slab *slab, const void *pointer)
 
 void check_set_remote_mark(const struct slab *slab, struct block *block)
 {
-    if (ASHLAR_CHECKS)
+    if (CHECK_MARKED(slab->remote_cls))
         block->mark = check_remote_scaled(slab, block) ^ slab->remote_key;
 }
 
@@ -229,7 +234,7 @@ static ALWAYS_INLINE bool check_each(const struct slab *slab,
     const uint64_t key = slab->key;
     const uint64_t step = class_step[slab->cls];
     const uint64_t limit = load_relaxed(&slab->fresh) * step;
-    const bool hardened = ASHLAR_CHECKS
+    const bool hardened = CHECK_MARKED(slab->cls)
         && (load_relaxed(&slab_heap(slab)->reasons) & THREAD_HARDENED);
     struct block *at = list->first;
     list->last = NULL;
@@ -274,11 +279,28 @@ static COLD uint32_t check_unique(struct check_list *list)
     return list->count;
 }
 
+/* Does a block come twice in a list of blocks without marks? */
+static bool check_repeats(const struct slab *slab,
+    const struct check_list *list)
+{
+    uint64_t met[SLICE_BYTES / ASHLAR_QUANTUM / 64] = { 0 };
+    const struct block *at = list->first;
+    for (uint32_t k = 0; k < list->count; k++, at = at->next) {
+        const uint64_t i = slab_scaled(slab, at) / class_step[slab->cls];
+        if (met[i / 64] >> i % 64 & 1)
+            return true;
+        met[i / 64] |= (uint64_t)1 << i % 64;
+    }
+    return false;
+}
+
 /* May a block come twice in a list? Marks are taken off to see, and set anew;
  * one that the program wrote over says yes. */
 static bool check_may_repeat(const struct slab *slab,
     const struct check_list *list)
 {
+    if (!CHECK_MARKED(slab->cls))
+        return check_repeats(slab, list);
     struct block *at = list->first;
     uint32_t i;
     for (i = 0; i < list->count && at->mark != 0; i++, at = at->next)
@@ -324,6 +346,8 @@ void check_mark_list(struct block *list)
     if (list == NULL)
         return;
     const struct slab *slab = slab_of(heap_find(list).extent);
+    if (!CHECK_MARKED(slab->cls))
+        return;
     for (struct block *at = list; at != NULL; at = at->next)
         at->mark = check_mark(slab, at);
 }
@@ -334,11 +358,11 @@ bool check_unmark(struct block *block, unsigned cls)
     struct slab *slab = slab_of(place.extent);
     if (place.owner == MAP_NOBODY || heap_is_large(place)
         || slab->remote_cls != cls || !check_is_block(slab, block)
-        || block->mark != check_mark(slab, block)) {
+        || (CHECK_MARKED(cls) && block->mark != check_mark(slab, block))) {
         check_report_as(MISUSE_corrupted, "malloc", block);
         return false;
     }
-    block->mark = 0;
+    check_hand_out(block, cls);
     return true;
 }
 
@@ -370,7 +394,7 @@ static struct extent *check_enclosing(const void *pointer)
 static enum misuse check_what_block(const struct slab *slab,
     const void *pointer)
 {
-    if ((uintptr_t)pointer % sizeof(struct block) != 0)
+    if ((uintptr_t)pointer % ASHLAR_QUANTUM != 0)
         return MISUSE_misaligned;
     if (!check_may_be_block(slab, pointer))
         return MISUSE_interior;
@@ -421,6 +445,14 @@ static void check_describe_large(struct misuse_report *report,
         extent->region != NULL ? "in a run of slices" : "in a mapping";
 }
 
+static void check_describe_sampled(struct misuse_report *report,
+    const struct extent *extent)
+{
+    report->kind = "block";
+    report->bytes = rack_bytes(extent);
+    report->where = "among the sampled ones";
+}
+
 void check_report_as(enum misuse what, const char *call,
     const void *pointer)
 {
@@ -432,6 +464,8 @@ void check_report_as(enum misuse what, const char *call,
         : place.owner == MAP_NOBODY ? check_enclosing(pointer) : NULL;
     if (large != NULL)
         check_describe_large(&report, large);
+    else if (heap_is_sampled(place))
+        check_describe_sampled(&report, place.extent);
     else if (place.owner != MAP_NOBODY)
         check_describe_block(&report, place);
     misuse(report);
@@ -443,6 +477,9 @@ void check_report(const char *call, const void *pointer)
     enum misuse what;
     if (heap_is_large(place))
         what = check_what_large(place.extent, pointer);
+    else if (heap_is_sampled(place))
+        what = rack_is_place(place.extent, pointer) ? MISUSE_double_free
+            : MISUSE_interior;
     else if (place.owner != MAP_NOBODY)
         what = check_what_block(slab_of(place.extent), pointer);
     else if (check_enclosing(pointer) != NULL)

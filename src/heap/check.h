@@ -12,7 +12,8 @@
  * The mark of a free block is its scaled index xor the slab's key. Frees set
  * it; the refill that takes a list over walks it once and tests that every link
  * leads to a block. In a thread's hand a block has its mark still; it goes when
- * the block is handed out.
+ * the block is handed out. Blocks of 8 bytes, which a build of quantum 8 has,
+ * have no room for a mark: whether they are free already nobody knows.
  *
  * Tests    test/unit/heap/check_test.c  test/unit/heap/search_test.c
  *          test/unit/heap/list_test.c  test/unit/heap/misuse_test.c
@@ -22,6 +23,11 @@
 #define HEAP_CHECK_H
 
 #include "heap/remote.h"
+
+/* Have free blocks of the class a mark? Where all have one, the class is not
+ * even looked up. */
+#define CHECK_MARKED(cls) \
+    (ASHLAR_CHECKS && (sizeof(struct block) <= ASHLAR_QUANTUM || (cls) > 0))
 
 /* What a free block of the slab has for a mark; for the owner. */
 static ALWAYS_INLINE uint64_t check_mark(const struct slab *slab,
@@ -75,7 +81,7 @@ MUST_USE static ALWAYS_INLINE bool check_glance_remote(
     const uint64_t mark = scaled ^ slab->remote_key;
     if (UNLIKELY(scaled >= check_remote_limit(slab)))
         return false;
-    if (!ASHLAR_CHECKS)
+    if (!CHECK_MARKED(slab->remote_cls))
         return true;
     if (UNLIKELY(block->mark == mark || load_relaxed(&slab->cold) != 0))
         return false;
@@ -87,9 +93,9 @@ MUST_USE static ALWAYS_INLINE bool check_glance_remote(
 void check_set_remote_mark(const struct slab *slab, struct block *block);
 
 /* A block that is being handed out may have been in hand since it was freed. */
-static ALWAYS_INLINE void check_hand_out(struct block *block)
+static ALWAYS_INLINE void check_hand_out(struct block *block, size_t cls)
 {
-    if (ASHLAR_CHECKS)
+    if (CHECK_MARKED(cls))
         block->mark = 0;
 }
 

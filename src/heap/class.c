@@ -38,20 +38,28 @@ const uint8_t class_slices[CLASS_COUNT] = {
 };
 
 /* What class_of_spaced() says of the last size of a slot, as a constant. */
-#define SLOT_LOG2(slot) (31 - __builtin_clz(16 * (slot) - 1))
+#define SLOT_LAST(slot) (ASHLAR_QUANTUM * (unsigned)(slot) - 1)
+#define SLOT_LOG2(slot) (31 - (unsigned)__builtin_clz(SLOT_LAST(slot)))
 #define SLOT_SPACED(slot)                                               \
-    (CLASS_LINEAR_COUNT - 4 * CLASS_LINEAR_LOG2 - 4                      \
-        + 4 * SLOT_LOG2(slot) + ((16 * (slot) - 1) >> (SLOT_LOG2(slot) - 2)))
+    (unsigned)(CLASS_LINEAR_COUNT - 4 * CLASS_LINEAR_LOG2 - 4)          \
+        + 4 * SLOT_LOG2(slot) + (SLOT_LAST(slot) >> (SLOT_LOG2(slot) - 2))
 #define SLOT(slot)                                                      \
-    ((slot) > CLASS_LINEAR_COUNT ? SLOT_SPACED(slot)               \
-        : (slot) - ((slot) > 0))
+    (uint8_t)((slot) > CLASS_LINEAR_COUNT ? SLOT_SPACED(slot)           \
+        : (unsigned)(slot) - ((slot) > 0))
 #define SLOTS(slot)                                                     \
     SLOT(slot), SLOT((slot) + 1), SLOT((slot) + 2), SLOT((slot) + 3),   \
     SLOT((slot) + 4), SLOT((slot) + 5), SLOT((slot) + 6), SLOT((slot) + 7)
+#define SLOTS_64(slot)                                                  \
+    SLOTS(slot), SLOTS((slot) + 8), SLOTS((slot) + 16),                 \
+    SLOTS((slot) + 24), SLOTS((slot) + 32), SLOTS((slot) + 40),         \
+    SLOTS((slot) + 48), SLOTS((slot) + 56)
 
-const uint8_t class_small[CLASS_SMALL_BYTES / 16 + 1] = {
-    SLOTS(0), SLOTS(8), SLOTS(16), SLOTS(24), SLOTS(32), SLOTS(40),
-    SLOTS(48), SLOTS(56), SLOT(64),
+const uint8_t class_small[CLASS_SMALL_BYTES / ASHLAR_QUANTUM + 1] = {
+    SLOTS_64(0),
+#if ASHLAR_QUANTUM == 8
+    SLOTS_64(64),
+#endif
+    SLOT(CLASS_SMALL_BYTES / ASHLAR_QUANTUM),
 };
 
 /* A little more than 2^64 / bytes, so that a multiple's product is small but

@@ -4,7 +4,7 @@
  *
  * Owns     the arrays expanded from table/size_class.def.
  * Used by  every path that allocates.
- * Never    decides anything: jemalloc's classes, from 16 bytes on.
+ * Never    decides anything: jemalloc's classes, from ASHLAR_QUANTUM bytes on.
  *
  * Holds    C1  class_bytes rises; class_of(s) is the first class >= s
  *          C2  a slab of blocks fits its slices, and at most
@@ -26,9 +26,10 @@ enum {
 
 #define CLASS_BYTES_MAX ((size_t)64 * KiB)
 
-/* Up to here there is a class every 16 bytes; above, four per doubling. */
-enum { CLASS_LINEAR_BYTES = 128, CLASS_LINEAR_LOG2 = 7 };
-enum { CLASS_LINEAR_COUNT = CLASS_LINEAR_BYTES / 16 };
+/* Up to here there is a class every quantum; above, four per doubling. */
+enum { CLASS_LINEAR_LOG2 = ASHLAR_QUANTUM == 8 ? 6 : 7 };
+enum { CLASS_LINEAR_BYTES = 1 << CLASS_LINEAR_LOG2 };
+enum { CLASS_LINEAR_COUNT = CLASS_LINEAR_BYTES / ASHLAR_QUANTUM };
 
 extern const uint32_t class_bytes[CLASS_COUNT];
 extern const uint16_t class_blocks[CLASS_COUNT];
@@ -53,13 +54,13 @@ static ALWAYS_INLINE unsigned class_of_spaced(size_t size)
         + 4 * log2 + (unsigned)(last >> (log2 - 2));
 }
 
-/* size at most CLASS_SMALL_BYTES: of every 16 bytes up to there, the class. */
+/* size at most CLASS_SMALL_BYTES: of every quantum up to there, the class. */
 #define CLASS_SMALL_BYTES ((size_t)1024)
-extern const uint8_t class_small[CLASS_SMALL_BYTES / 16 + 1];
+extern const uint8_t class_small[CLASS_SMALL_BYTES / ASHLAR_QUANTUM + 1];
 
 static ALWAYS_INLINE unsigned class_of_small(size_t size)
 {
-    return class_small[(size + 15) / 16];
+    return class_small[(size + ASHLAR_QUANTUM - 1) / ASHLAR_QUANTUM];
 }
 
 /* size at most CLASS_BYTES_MAX; 0 is served like 1. */

@@ -47,7 +47,7 @@ static ALWAYS_INLINE void *fast_take_medium(size_t size)
 static ALWAYS_INLINE void *fast_take_run(size_t size)
 {
     struct heap *heap = thread.heap;
-    if (UNLIKELY(size > KEPT_HAND_SLICES * SLICE_BYTES || heap == NULL))
+    if (UNLIKELY(heap == NULL || size > heap->kept.hand_bytes_max))
         return NULL;
     const size_t slices = (size + SLICE_BYTES - 1) / SLICE_BYTES;
     struct extent *extent = kept_pop_hand(&heap->kept, slices);
@@ -80,7 +80,8 @@ static ALWAYS_INLINE struct slab *fast_own(const void *pointer,
     if (UNLIKELY(scaled >= slab->limit))
         return NULL;
     *mark = scaled ^ slab->key;
-    return LIKELY(((const struct block *)pointer)->mark != *mark) ? slab
+    return !CHECK_MARKED(slab->cls)
+        || LIKELY(((const struct block *)pointer)->mark != *mark) ? slab
         : NULL;
 }
 
@@ -94,7 +95,7 @@ static ALWAYS_INLINE bool fast_give(void *pointer)
     struct slab *slab = fast_own(pointer, &entry, &mark);
     if (UNLIKELY(slab == NULL))
         return false;
-    if (ASHLAR_CHECKS)
+    if (CHECK_MARKED(slab->cls))
         block->mark = mark;
     if (UNLIKELY(!hand_keep(slab->cls, block)))
         alloc_give_slab(slab, block, entry);

@@ -66,11 +66,47 @@ bool hand_find_room(struct heap *heap, unsigned cls)
     return room;
 }
 
+bool hand_keep_sampled(struct heap *heap, unsigned cls,
+    struct block *block)
+{
+    uint32_t count = sample_join(heap, cls);
+    const bool kept = (thread.room[cls] > 0 || hand_find_room(heap, cls))
+        && hand_keep(cls, block);
+    count += kept;
+    sample_part(heap, cls, count);
+    return kept;
+}
+
+/* What is in hand of a class goes back. */
+static void hand_give(struct heap *heap, unsigned cls)
+{
+    if (UNLIKELY(heap->sample != NULL))
+        (void)sample_join(heap, cls);
+    struct block *list = thread.shelf[cls];
+    thread.shelf[cls] = NULL;
+    heap_give_list(heap, list);
+}
+
+/* Its first block; NULL: none is in hand. */
+static const struct block *hand_first(const struct heap *heap, unsigned cls)
+{
+    const struct block *first = thread.shelf[cls];
+    return first == NULL && UNLIKELY(heap->sample != NULL)
+        ? heap->sample->bin[cls].rest : first;
+}
+
+static bool hand_has_room(const struct heap *heap, unsigned cls)
+{
+    return thread.room[cls] >= 0
+        || (UNLIKELY(heap->sample != NULL)
+            && heap->sample->bin[cls].room > 0);
+}
+
 void hand_mind(struct heap *heap, unsigned cls)
 {
     struct bin *bin = &heap->bin[cls];
-    struct block *list = thread.shelf[cls];
-    if (thread.room[cls] >= 0 || list == NULL)
+    const struct block *list = hand_first(heap, cls);
+    if (hand_has_room(heap, cls) || list == NULL)
         return;
     if (list != bin->seen) {
         bin->seen = list;
@@ -78,17 +114,17 @@ void hand_mind(struct heap *heap, unsigned cls)
     }
     bin->seen = NULL;
     bin->capacity = 0;
-    thread.shelf[cls] = NULL;
-    heap_give_list(heap, list);
+    hand_give(heap, cls);
 }
 
 void hand_empty(struct heap *heap)
 {
-    for (size_t cls = 0; cls < CLASS_COUNT; cls++) {
-        struct block *list = thread.shelf[cls];
-        thread.shelf[cls] = NULL;
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        /* gcc 12 would walk both arrays from a base of NULL, take that for
+         * undefined, and leave out calls of this function. */
+        OPAQUE(cls);
+        hand_give(heap, cls);
         thread.room[cls] = 0;
-        heap_give_list(heap, list);
     }
 }
 

@@ -32,7 +32,7 @@ static ALWAYS_INLINE void *hand_take(size_t cls)
     struct block *block = thread.shelf[cls];
     if (LIKELY(block != NULL)) {
         thread.shelf[cls] = block->next;
-        check_hand_out(block);
+        check_hand_out(block, cls);
     }
     return block;
 }
@@ -83,6 +83,11 @@ static ALWAYS_INLINE bool hand_should_look(size_t cls)
 
 /* There is no room. true: now there is; entered. */
 MUST_USE bool hand_find_room(struct heap *heap, unsigned cls);
+
+/* hand_keep() where the heap is sampled, and room may be withheld: with what
+ * hand_find_room() does if there is none. Entered. */
+MUST_USE bool hand_keep_sampled(struct heap *heap, unsigned cls,
+    struct block *block);
 
 /* A slab of the class had an event; entered. */
 void hand_mind(struct heap *heap, unsigned cls);

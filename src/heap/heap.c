@@ -70,6 +70,7 @@ struct heap *heap_adopt(struct arena *arena)
     heap->proxy.rank = LOCK_proxy;
     heap->page_mask = (uint32_t)(sys_page_bytes() - 1);
     heap->alone = sys_single_threaded();
+    kept_open_hand(&heap->kept, true);
     store_relaxed(&heap->generation, fork_generation());
     arena_add_heap(arena, heap);
     return heap;
@@ -181,6 +182,8 @@ size_t heap_usable_bytes(const void *pointer)
         return 0;
     if (heap_is_large(place))
         return large_usable_bytes(place.extent, pointer);
+    if (UNLIKELY(heap_is_sampled(place)))
+        return sample_usable_bytes(pointer);
     const struct slab *slab = slab_of(place.extent);
     return check_may_be_block(slab, pointer)
         ? class_bytes[slab->remote_cls] : 0;

@@ -28,6 +28,7 @@
 #include "heap/bin.h"
 #include "heap/kept.h"
 #include "heap/large.h"
+#include "heap/sample.h"
 
 /* What a heap's pending word says when nobody owns the heap. */
 #define HEAP_ORPHAN ((uintptr_t)1)
@@ -63,6 +64,8 @@ struct heap {
     size_t aside_limit;         /* as far as was looked up: owner.h */
     size_t aside_low;           /* below this, slabs are taken back */
     struct bin bin[CLASS_COUNT];
+    struct sample *sample;      /* sample.h; NULL: nothing is sampled */
+    struct sample *sampler;     /* the same, once it was */
     struct kept kept;
     struct heap_slabs slabs[CLASS_COUNT];
 
@@ -132,6 +135,12 @@ static inline struct heap_place heap_find(const void *pointer)
     if (LIKELY(place.owner != MAP_NOBODY))
         place.extent = load_relaxed(map_extent(entry));
     return place;
+}
+
+/* What lies there is a sampled object, in a rack of its arena. */
+static inline bool heap_is_sampled(struct heap_place place)
+{
+    return place.owner == OWNER_SAMPLED;
 }
 
 static inline bool heap_is_large(struct heap_place place)

@@ -115,8 +115,10 @@ struct extent *kept_pop(struct kept *kept, size_t slices)
 struct extent *kept_pop_by_hand(struct kept *kept, size_t slices)
 {
     struct extent *_Atomic *chain = &kept->chain[slices - 1];
-    if (load_relaxed(chain) == NULL)
-        return kept_pop_hand(kept, slices);
+    /* Where samples are taken the fast path has not looked there. */
+    struct extent *extent = kept_pop_hand(kept, slices);
+    if (extent != NULL || load_relaxed(chain) == NULL)
+        return extent;
     struct extent *all = kept_grab(chain);
     while (all != NULL && kept->hand_slices + slices <= KEPT_HAND_SLICES) {
         struct extent *next = all->next;
@@ -145,6 +147,11 @@ static size_t kept_give_all(struct extent *at)
         at = next;
     }
     return bytes;
+}
+
+void kept_open_hand(struct kept *kept, bool open)
+{
+    kept->hand_bytes_max = open ? KEPT_HAND_SLICES * SLICE_BYTES : 0;
 }
 
 /* A whole list in hand to its chain, or to the pool. */

@@ -35,8 +35,9 @@ enum {
     OWNER_UNBORN = 1,           /* a thread's self before and after its life */
     OWNER_RUN = 2,              /* a large object in slices of a region */
     OWNER_MAPPING = 3,          /* a large object with a mapping of its own */
-    OWNER_SHARED = 4,           /* a slab that nobody owns */
-    OWNER_GONE = 5              /* was a mapping; the system has it back */
+    OWNER_SAMPLED = 4,          /* places of sampled objects: rack.h */
+    OWNER_SHARED = 5,           /* a slab that nobody owns */
+    OWNER_GONE = 6              /* was a mapping; the system has it back */
 };
 
 /* Runs of 1 to 64 slices: slabs, and objects up to 4 MiB. */
@@ -52,6 +53,7 @@ enum { KEPT_HAND_SLICES = 8 };
 struct kept {
     /* the owner's alone */
     uint32_t hand_slices;
+    uint32_t hand_bytes_max;    /* longer runs are not for the fast path */
     struct extent *hand[KEPT_HAND_SLICES];
 
     /* the owner writes, others read */
@@ -65,6 +67,9 @@ struct kept {
     _Atomic bool idle;          /* not used since the last sweep */
 };
 
+/* May the fast path look into the hand? At first not. */
+void kept_open_hand(struct kept *kept, bool open);
+
 /* Keep a run; false: the pool grants no room for it. */
 MUST_USE bool kept_push(struct kept *kept, struct extent *extent);
 
@@ -74,8 +79,8 @@ struct extent *kept_pop(struct kept *kept, size_t slices);
 /* The hand goes to the chains, so that what was freed last can be in it. */
 void kept_spill_hand(struct kept *kept);
 
-/* As kept_pop, for what fits the hand: what follows in the chain goes to the
- * hand, so that the chain is asked less often. */
+/* As kept_pop, for what fits the hand, which is asked first: what follows in
+ * the chain goes there, so that the chain is asked less often. */
 struct extent *kept_pop_by_hand(struct kept *kept, size_t slices);
 
 /* A run into the hand, if it is not too long for that. */

@@ -170,6 +170,8 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
         check_report("free", pointer);
         return;
     }
+    if (UNLIKELY(extent->sampled))
+        sample_forget_large(extent);
     if (extent->region == NULL) {
         large_count(NULL, extent, 0);
         map_set(extent->start, 1, OWNER_GONE, extent);
@@ -185,14 +187,11 @@ void large_give(struct heap *heap, struct extent *extent, void *pointer)
         && (kept_push_hand(&heap->kept, extent)
             || kept_push(&heap->kept, extent)))
         return;
-    if (UNLIKELY(large_is_oversize(extent)) && !pool_is_hooked(extent->pool)
-        && sys_purge(extent->start, extent->slices * SLICE_BYTES))
-        extent->touched = 0;
     /* No large object is nobody's, not even in a child of fork. */
     store_relaxed(&extent->state, EXTENT_KEPT);
     COMPILER_BARRIER();
     map_clear(extent->start, 1);
-    pool_give(extent);
+    (large_is_oversize(extent) ? pool_give_clean : pool_give)(extent);
 }
 
 /* -- resizing -- */
@@ -236,6 +235,8 @@ static void *large_resize_mapping(struct extent *extent, size_t bytes)
 {
     if (bytes < LARGE_GROW_BYTES_MAX)
         return NULL;
+    if (UNLIKELY(extent->sampled))
+        sample_forget_large(extent);
     /* The address may change: nobody may find the old one meanwhile. */
     map_clear(extent->start, 1);
     const bool changed = pool_remap(extent, bytes);
@@ -254,6 +255,9 @@ static void *large_resize_to(struct extent *extent, size_t bytes,
         : large_resize_mapping(extent, bytes);
     if (resized != NULL)
         large_count(NULL, extent, extent->bytes);
+    /* With another size it is another sample, or none. */
+    if (resized != NULL && UNLIKELY(extent->sampled))
+        sample_forget_large(extent);
     return resized;
 }
 

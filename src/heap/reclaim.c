@@ -139,7 +139,7 @@ static void reclaim_scan_region(struct region *region, struct slab **chain)
 
 /* The blocks of a slab that have been met on a list. */
 struct reclaim_seen {
-    uint64_t word[SLICE_BYTES / sizeof(struct block) / 64];
+    uint64_t word[SLICE_BYTES / ASHLAR_QUANTUM / 64];
 };
 
 /* How many blocks of a list are sound, at most so many; it is cut there. */
@@ -223,7 +223,9 @@ static void reclaim_give_hands(struct heap *heap)
         struct block *list = heap->hands[i];
         heap->hands[i] = NULL;
         heap_give_list(heap, list);
+        heap_give_list(heap, sample_take_rest(heap, (unsigned)i));
     }
+    sample_abandon(heap);
 }
 
 void reclaim_hands(struct heap *heap)

@@ -67,8 +67,10 @@ static bool request_find(const struct request *request,
 }
 
 /* What alloc.c does not see counts too. */
-static void *request_note(void *pointer, bool zero)
+static void *request_note(void *pointer, size_t size, bool zero)
 {
+    pointer = sample_count(
+        (struct sample_take){ pointer, size, __builtin_frame_address(0) });
     if (UNLIKELY(thread.reasons != 0) && pointer != NULL)
         second_note_take(pointer, heap_usable_bytes(pointer), zero);
     return pointer;
@@ -85,16 +87,14 @@ static void *request_take_there(const struct request_source *source,
 }
 
 static void *request_take_block(const struct request_source *source,
-    unsigned cls)
+    unsigned cls, size_t size)
 {
     if (source->heap != NULL)
-        return request_note(cache_take(source->heap, cls), false);
+        return request_note(cache_take(source->heap, cls), size, false);
     if (source->arena != NULL)
-        return request_note(request_take_there(source, cls), false);
-    void *pointer = source->fullest ? alloc_take_fullest(cls) : NULL;
-    if (pointer == NULL)
-        pointer = hand_take(cls);
-    return pointer != NULL ? pointer : alloc_slow(class_bytes[cls]);
+        return request_note(request_take_there(source, cls), size, false);
+    void *pointer = source->fullest ? alloc_take_fullest(cls, size) : NULL;
+    return pointer != NULL ? pointer : alloc_block(cls, size);
 }
 
 static void *request_take_large(const struct request_source *source,
@@ -102,10 +102,10 @@ static void *request_take_large(const struct request_source *source,
 {
     if (source->heap == NULL && source->arena != NULL)
         return request_note(large_take_from(source->arena, large),
-            large.zero);
+            large.size, large.zero);
     return request_note(
         large_take(source->heap != NULL ? source->heap : thread_heap(), large),
-        large.zero);
+        large.size, large.zero);
 }
 
 void *request_take(const struct request *request)
@@ -119,7 +119,7 @@ void *request_take(const struct request *request)
         return request_take_large(&source,
             (struct large_request){ request->size, align, request->zero });
     const unsigned cls = class_of_aligned(request->size, align);
-    void *pointer = request_take_block(&source, cls);
+    void *pointer = request_take_block(&source, cls, request->size);
     if (pointer != NULL && request->zero)
         memset(pointer, 0, class_bytes[cls]);
     return pointer;
@@ -215,8 +215,11 @@ size_t request_resize_here(void *pointer, const struct request *request,
         bytes = request_try_here(pointer, size + extra);
     if (bytes < size)
         bytes = request_try_here(pointer, size);
-    if (bytes != old_bytes)
+    if (bytes != old_bytes) {
+        (void)sample_count((struct sample_take){ pointer, size,
+            __builtin_frame_address(0) });
         request_note_resize(pointer, old_bytes, bytes);
+    }
     if (request->zero && bytes > old_bytes)
         memset((char *)pointer + old_bytes, 0, bytes - old_bytes);
     return bytes;

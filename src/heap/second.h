@@ -29,28 +29,27 @@
 void *second_take(struct heap *heap, unsigned cls);
 
 /* The next in hand of a thread that is not hardened; NULL: there is none. */
-static ALWAYS_INLINE void *second_pop(struct bin *bin)
+static ALWAYS_INLINE void *second_pop(struct heap *heap, unsigned cls)
 {
+    struct bin *bin = &heap->bin[cls];
     struct block *block = bin->shelf;
     if (LIKELY(block != NULL)) {
         bin->shelf = block->next;
         store_relaxed(&bin->waiting, load_relaxed(&bin->waiting) - 1);
-        check_hand_out(block);
+        check_hand_out(block, cls);
     }
     return block;
 }
 
-/* A block of the thread's own slab, which was checked, stays in hand; false: it
- * does not. */
-MUST_USE static ALWAYS_INLINE bool second_keep(const struct slab *slab,
-    struct block *block)
+/* A block of a slab of the bin's, which was checked, stays in hand; false:
+ * there is no room. */
+MUST_USE static ALWAYS_INLINE bool second_keep_in(struct bin *bin,
+    const struct slab *slab, struct block *block)
 {
-    struct bin *bin = &thread.own->bin[slab->cls];
     const uint32_t waiting = load_relaxed(&bin->waiting);
-    if (waiting >= bin->capacity
-        || (thread.reasons & (THREAD_HARDENED | THREAD_NO_CACHE)))
+    if (waiting >= bin->capacity)
         return false;
-    if (ASHLAR_CHECKS)
+    if (CHECK_MARKED(slab->cls))
         block->mark = check_mark(slab, block);
     /* Who looks into the hand from elsewhere sees no room. */
     bin_note_change(bin);
@@ -62,6 +61,14 @@ MUST_USE static ALWAYS_INLINE bool second_keep(const struct slab *slab,
     return true;
 }
 
+/* The same for the thread's own; false: it does not. */
+MUST_USE static ALWAYS_INLINE bool second_keep(const struct slab *slab,
+    struct block *block)
+{
+    return !(thread.reasons & (THREAD_HARDENED | THREAD_NO_CACHE))
+        && second_keep_in(&thread.own->bin[slab->cls], slab, block);
+}
+
 /* The same for one that was not checked: false as soon as anything is not as
  * it should be. */
 MUST_USE static ALWAYS_INLINE bool second_keep_fast(const struct slab *slab,
@@ -69,7 +76,8 @@ MUST_USE static ALWAYS_INLINE bool second_keep_fast(const struct slab *slab,
 {
     const uint64_t scaled = slab_scaled(slab, block);
     return ASHLAR_CHECKS && LIKELY(scaled < slab->limit)
-        && LIKELY(block->mark != (scaled ^ slab->key))
+        && (!CHECK_MARKED(slab->cls)
+            || LIKELY(block->mark != (scaled ^ slab->key)))
         && second_keep(slab, block);
 }
 

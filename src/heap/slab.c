@@ -421,7 +421,7 @@ struct block *slab_take_lowest(struct slab *slab)
 void slab_put(struct slab *slab, void *pointer)
 {
     struct block *block = pointer;
-    if (ASHLAR_CHECKS)
+    if (CHECK_MARKED(slab->cls))
         block->mark = check_mark(slab, pointer);
     if (UNLIKELY(slab_push(slab, block)))
         slab_event(slab);

@@ -72,7 +72,7 @@ enum { SLAB_LISTS = SLAB_CURRENT };
 
 struct heap;
 
-/* A free block. */
+/* A free block; one of 8 bytes has no mark (check.h). */
 struct block {
     struct block *next;
     uint64_t mark;

@@ -88,6 +88,9 @@ static uint64_t thread_bytes_in_hand(void)
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
         for (const struct block *at = thread.shelf[cls]; at; at = at->next)
             bytes += class_bytes[cls];
+        if (thread.own->sample != NULL)
+            bytes += thread.own->sample->bin[cls].rest_count
+                * class_bytes[cls];
     }
     return bytes;
 }
@@ -138,6 +141,15 @@ void thread_set_default(enum thread_reason reason, bool on)
 
 /* -- news -- */
 
+static void thread_mind_sampling(struct heap *heap)
+{
+    if (heap == NULL || (LIKELY(heap->sample == NULL) && !sample_is_active()))
+        return;
+    thread_enter(heap);
+    sample_mind(heap);
+    thread_leave();
+}
+
 void thread_hear(void)
 {
     /* pairs with thread_count_all() and thread_call_soon() */
@@ -146,6 +158,7 @@ void thread_hear(void)
         thread_set_reason(THREAD_COUNTED, true);
     thread_set_reason(THREAD_WATCHED,
         load_relaxed(&thread_defaults) & THREAD_WATCHED);
+    thread_mind_sampling(thread.own);
     if (load_relaxed(&thread_called_soon) == NULL)
         return;
     void (*call)(void) = exchange_relaxed(&thread_called_soon, NULL);
@@ -153,7 +166,7 @@ void thread_hear(void)
         call();
 }
 
-static void thread_tell(void)
+void thread_tell(void)
 {
     /* pairs with thread_hear() */
     (void)add_release(&thread_news, 1);
@@ -184,6 +197,7 @@ static void thread_leave_heap(struct heap *heap)
 {
     thread_enter(heap);
     thread_empty_shelves(heap);
+    sample_leave(heap);
     thread.self = OWNER_UNBORN;
     thread.heap = NULL;
     thread.own = NULL;
@@ -199,6 +213,7 @@ static void thread_death(void *unused)
     (void)unused;
     thread.stage = THREAD_DEAD;
     thread_leave_heap(thread.own);
+    person_end();
     if (helper_note_end())
         due_wake();
 }
@@ -214,6 +229,7 @@ static void thread_enter_heap(struct heap *heap)
     store_relaxed(&heap->thread, &thread);
     /* Without a life the heap of a thread that vanishes stays as it is. */
     (void)!life_begin(&heap->life);
+    thread_mind_sampling(heap);
 }
 
 static COLD struct heap *thread_birth(void)

@@ -58,12 +58,15 @@ struct thread {
     uint8_t reasons;            /* enum thread_reason; 0: first tier */
     bool calls;                 /* inside a callback of count.h */
     uint16_t news;              /* that it has heard of */
+    uint8_t sampled;            /* whether it wants to be: sample.c */
 
     /* count.h; others may read */
     _Atomic uint64_t allocated;
     _Atomic uint64_t deallocated;
 };
-_Static_assert(sizeof(struct thread) <= 512, "dlopen needs little TLS");
+/* A build of quantum 8 has four classes more. */
+_Static_assert(sizeof(struct thread) <= (ASHLAR_QUANTUM == 8 ? 552 : 512),
+    "dlopen needs little TLS");
 
 extern THREAD_LOCAL struct thread thread;
 
@@ -134,6 +137,9 @@ void thread_count_all(void);
 
 /* The same of being watched, and of no longer. */
 void thread_watch_all(bool on);
+
+/* Threads are to listen at their next refill. */
+void thread_tell(void);
 
 /* Have some thread call this at its next refill, holding nothing. */
 void thread_call_soon(void (*call)(void));

@@ -14,7 +14,7 @@ static void census_add_region(struct census *census,
     const size_t bitmap_bytes = round_up(region->slices, 64) / 8;
     census->clean +=
         (region->free_slices - region->dirty_slices) * SLICE_BYTES;
-    census->heads += sizeof *region + (2 + REGION_KINDS) * bitmap_bytes
+    census->heads += sizeof *region + (4 + REGION_KINDS) * bitmap_bytes
         + region->slices / CHUNK_SLICES * sizeof(struct chunk);
     census->records += region->committed * sizeof(struct extent);
     census->entries += region->slices * 2 * sizeof(uintptr_t);

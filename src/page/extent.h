@@ -11,6 +11,7 @@
  *   state         meaning                                  next state
  *   EXTENT_FREE   no extent: slices of a region, or spare  SLAB, LARGE
  *   EXTENT_SLAB   cut into blocks by a heap                FREE
+ *   EXTENT_RACK   cut into places for sampled objects      FREE
  *   EXTENT_LARGE  one object, a run of slices              KEPT, FREE
  *   EXTENT_KEPT   was LARGE; in a heap's hands for reuse   LARGE, FREE
  *   EXTENT_OWN    one object, a mapping of its own         CACHED, FREE
@@ -24,7 +25,7 @@
 
 enum extent_state {
     EXTENT_FREE, EXTENT_SLAB, EXTENT_LARGE, EXTENT_KEPT, EXTENT_OWN,
-    EXTENT_CACHED
+    EXTENT_CACHED, EXTENT_RACK
 };
 
 enum { EXTENT_PAYLOAD_BYTES = 192 };
@@ -44,6 +45,7 @@ struct extent {
     uint32_t slices;            /* 0: an own mapping */
     uint32_t touched;           /* slices from start that may be dirty */
     bool zero;                  /* when handed out, it read as zero */
+    bool sampled;               /* a large object that profiles know */
 
     /* any thread, atomically */
     _Atomic uint8_t state;

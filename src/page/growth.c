@@ -6,6 +6,7 @@
 
 #include "page/loan.h"
 #include "page/mapping.h"
+#include "util/bitmap.h"
 
 /* The largest reservation: each doubles what came before. */
 #define GROWTH_BYTES_MAX (1 * GiB)
@@ -95,7 +96,7 @@ static struct region *growth_cut_free(struct pool *pool)
         COMPILER_BARRIER();     /* nobody finds it once it is gone */
         region_unlist(region);
         pool->dirty_bytes -= region->dirty_slices * SLICE_BYTES;
-        pool->reserved_bytes -= region->slices * SLICE_BYTES;
+        pool->reserved_bytes -= region_bytes(region);
         region->next = chain;
         chain = region;
     }
@@ -105,13 +106,41 @@ static struct region *growth_cut_free(struct pool *pool)
 static void growth_put_back(struct pool *pool, struct region *region)
 {
     pool_lock(pool);
-    region_relist(region);
+    region_repair(region);
     pool->dirty_bytes += region->dirty_slices * SLICE_BYTES;
-    pool->reserved_bytes += region->slices * SLICE_BYTES;
+    pool->reserved_bytes += region_bytes(region);
     region->next = pool->regions;
     COMPILER_BARRIER();
     pool->regions = region;
     lock_give(&pool->lock);
+}
+
+static bool growth_offer(const struct region *region,
+    struct hooks_memory memory, bool last)
+{
+    if (!last)
+        return hooks_give(region->source, memory);
+    hooks_give_up(region->source, memory);
+    return true;
+}
+
+/* What the hooks know of it: the whole, or what is left between parts that they
+ * took back. false: they leave some of it. */
+static bool growth_close_hooked(struct region *region, bool last)
+{
+    size_t at = 0;
+    while ((at = bitmap_next(region->free, at, region->slices, true))
+        < region->slices) {
+        const size_t count =
+            bitmap_next(region->free, at, region->slices, false) - at;
+        if (growth_offer(region, region_part(region, at, count), last))
+            region_lose(region, at, count);
+        at += count;
+    }
+    if (region_room(region) > 0)
+        return false;
+    region_forget(region);
+    return true;
 }
 
 /* last: the arena ends, and takes no no for an answer from a hook. The lock is
@@ -120,14 +149,7 @@ static bool growth_close(struct region *region, bool last)
 {
     if (!region_is_hooked(region))
         return region_close(region);
-    if (!hooks_may_run())
-        return false;
-    if (last)
-        hooks_give_up(region->source, region->base, region->memory.bytes);
-    else if (!hooks_give(region->source, region->base, region->memory.bytes))
-        return false;
-    region_forget(region);
-    return true;
+    return hooks_may_run() && growth_close_hooked(region, last);
 }
 
 void growth_release(struct pool *pool, bool last)

@@ -125,7 +125,7 @@ struct hooks_call {
     size_t offset;
     size_t length;
     bool zero;
-    bool commit;
+    bool commit;                /* said by alloc, and to those that release */
     bool refused;
 };
 
@@ -152,21 +152,28 @@ static void hooks_call_commit(void *argument)
 {
     struct hooks_call *it = argument;
     it->refused = it->source.hooks->commit(it->source.hooks, it->start,
-        it->bytes, 0, it->bytes, it->source.arena);
+        it->bytes, it->offset, it->length, it->source.arena);
+}
+
+static void hooks_call_decommit(void *argument)
+{
+    struct hooks_call *it = argument;
+    it->refused = it->source.hooks->decommit(it->source.hooks, it->start,
+        it->bytes, it->offset, it->length, it->source.arena);
 }
 
 static void hooks_call_dalloc(void *argument)
 {
     struct hooks_call *it = argument;
     it->refused = it->source.hooks->dalloc(it->source.hooks, it->start,
-        it->bytes, true, it->source.arena);
+        it->bytes, it->commit, it->source.arena);
 }
 
 static void hooks_call_destroy(void *argument)
 {
     struct hooks_call *it = argument;
-    it->source.hooks->destroy(it->source.hooks, it->start, it->bytes, true,
-        it->source.arena);
+    it->source.hooks->destroy(it->source.hooks, it->start, it->bytes,
+        it->commit, it->source.arena);
 }
 
 static void hooks_call_purge_forced(void *argument)
@@ -225,15 +232,38 @@ bool hooks_may_merge(struct hooks_source source, void *start,
     return !call.refused;
 }
 
-static bool hooks_commit(struct hooks_source source, void *start,
-    size_t bytes)
+/* About a part of what was taken. */
+static struct hooks_call hooks_about(struct hooks_source source,
+    struct hooks_memory memory, size_t offset, size_t length)
 {
-    struct hooks_call call = {
-        .source = source, .start = start, .bytes = bytes, .refused = true,
+    return (struct hooks_call){
+        .source = source, .start = memory.start, .bytes = memory.bytes,
+        .offset = offset, .length = length, .refused = true,
     };
+}
+
+bool hooks_commit(struct hooks_source source, struct hooks_memory memory,
+    size_t offset, size_t length)
+{
+    struct hooks_call call = hooks_about(source, memory, offset, length);
     if (source.hooks->commit != NULL)
         hooks_run(hooks_call_commit, &call);
     return !call.refused;
+}
+
+/* It can be used, or went back. */
+static bool hooks_prepare(struct hooks_source source,
+    struct hooks_memory *memory, size_t align)
+{
+    if (((uintptr_t)memory->start & (align - 1)) == 0
+        && (!memory->decommitted
+            || hooks_commit(source, *memory, 0, memory->bytes))) {
+        memory->decommitted = false;
+        if (map_cover(memory->start, memory->bytes))
+            return true;
+    }
+    hooks_give_up(source, *memory);
+    return false;
 }
 
 struct hooks_memory hooks_take(struct hooks_source source, size_t bytes,
@@ -250,49 +280,50 @@ struct hooks_memory hooks_take(struct hooks_source source, size_t bytes,
         .bytes = bytes,
         .zero = call.zero || !call.commit,
         .pinned = (said & HOOKS_PINNED) != 0,
+        .decommitted = !call.commit,
     };
-    if (memory.start == NULL)
-        return memory;
-    if (((uintptr_t)memory.start & (align - 1)) != 0
-        || (!call.commit && !hooks_commit(source, memory.start, bytes))
-        || !map_cover(memory.start, bytes)) {
-        hooks_give_up(source, memory.start, bytes);
+    if (memory.start != NULL && !hooks_prepare(source, &memory, align))
         memory.start = NULL;
-    }
     return memory;
 }
 
-bool hooks_give(struct hooks_source source, void *start, size_t bytes)
+/* What is told to those that release. */
+static struct hooks_call hooks_leaving(struct hooks_source source,
+    struct hooks_memory memory)
 {
-    struct hooks_call call = {
-        .source = source, .start = start, .bytes = bytes, .refused = true,
-    };
+    struct hooks_call call = hooks_about(source, memory, 0, memory.bytes);
+    call.commit = !memory.decommitted;
+    return call;
+}
+
+bool hooks_give(struct hooks_source source, struct hooks_memory memory)
+{
+    struct hooks_call call = hooks_leaving(source, memory);
     if (source.hooks->dalloc != NULL)
         hooks_run(hooks_call_dalloc, &call);
     return !call.refused;
 }
 
-void hooks_give_up(struct hooks_source source, void *start, size_t bytes)
+void hooks_give_up(struct hooks_source source, struct hooks_memory memory)
 {
-    struct hooks_call call = {
-        .source = source, .start = start, .bytes = bytes,
-    };
-    if (!hooks_give(source, start, bytes) && source.hooks->destroy != NULL)
+    struct hooks_call call = hooks_leaving(source, memory);
+    if (!hooks_give(source, memory) && source.hooks->destroy != NULL)
         hooks_run(hooks_call_destroy, &call);
 }
 
-bool hooks_purge(struct hooks_source source, struct hooks_memory memory,
-    size_t offset, size_t length)
+enum hooks_answer hooks_purge(struct hooks_source source,
+    struct hooks_memory memory, size_t offset, size_t length)
 {
-    struct hooks_call call = {
-        .source = source, .start = memory.start, .bytes = memory.bytes,
-        .offset = offset, .length = length, .refused = true,
-    };
+    struct hooks_call call = hooks_about(source, memory, offset, length);
     if (memory.pinned)
-        return false;
+        return HOOKS_REFUSED;
+    if (source.hooks->decommit != NULL)
+        hooks_run(hooks_call_decommit, &call);
+    if (!call.refused)
+        return HOOKS_DECOMMITTED;
     if (source.hooks->purge_forced != NULL)
         hooks_run(hooks_call_purge_forced, &call);
     if (call.refused && source.hooks->purge_lazy != NULL)
         hooks_run(hooks_call_purge_lazy, &call);
-    return !call.refused;
+    return call.refused ? HOOKS_REFUSED : HOOKS_PURGED;
 }

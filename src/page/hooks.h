@@ -11,11 +11,12 @@
  * The layout is that of jemalloc's extent_hooks_t, whose contract this is. A
  * hook says false for success. Memory is asked for in regions, aligned to
  * chunks, and, above LARGE_RUN_BYTES_MAX, for single objects, aligned to slices
- * or as the program asks; it is purged in whole slices, and given back only as
- * it was asked for. Split and merge are asked where an object shrinks or grows
- * in place, and nothing else follows from them (docs/HOOKS.md).
+ * or as the program asks; it is given back as it was asked for, or, where split
+ * agrees, in parts; and purged in whole slices. Split and merge are asked where
+ * an object shrinks or grows in place too, and nothing else follows from them
+ * (docs/HOOKS.md).
  *
- * Tests    test/unit/heap/hooks_test.c
+ * Tests    test/unit/heap/hooks_test.c  test/unit/heap/part_test.c
  */
 #ifndef PAGE_HOOKS_H
 #define PAGE_HOOKS_H
@@ -64,6 +65,7 @@ struct hooks_memory {
     size_t bytes;
     bool zero;                  /* it reads as zero */
     bool pinned;                /* it is not to be purged */
+    bool decommitted;           /* all of it */
 };
 
 /*
@@ -109,12 +111,12 @@ struct hooks_memory hooks_take(struct hooks_source source, size_t bytes,
     size_t align);
 
 /* false: refused; it stays as it was. */
-MUST_USE bool hooks_give(struct hooks_source source, void *start,
-    size_t bytes);
+MUST_USE bool hooks_give(struct hooks_source source,
+    struct hooks_memory memory);
 
 /* The same, and if it is refused the hooks are told that nobody will come back
  * to it: the arena ends, or never used it. */
-void hooks_give_up(struct hooks_source source, void *start, size_t bytes);
+void hooks_give_up(struct hooks_source source, struct hooks_memory memory);
 
 /* Of an object, in bytes: what it has in any case, and what follows. */
 struct hooks_parts {
@@ -129,8 +131,15 @@ MUST_USE bool hooks_may_split(struct hooks_source source, void *start,
 MUST_USE bool hooks_may_merge(struct hooks_source source, void *start,
     struct hooks_parts parts);
 
-/* A part of what was taken; what is there then is not known. false: refused. */
-MUST_USE bool hooks_purge(struct hooks_source source,
+/* A part of what was taken; what is there then is not known. It is decommitted,
+ * and if that is refused purged; what was decommitted is committed before
+ * anybody touches it. */
+enum hooks_answer { HOOKS_REFUSED, HOOKS_PURGED, HOOKS_DECOMMITTED };
+MUST_USE enum hooks_answer hooks_purge(struct hooks_source source,
+    struct hooks_memory memory, size_t offset, size_t length);
+
+/* false: refused; it stays as it was. */
+MUST_USE bool hooks_commit(struct hooks_source source,
     struct hooks_memory memory, size_t offset, size_t length);
 
 #endif

@@ -11,6 +11,7 @@
 struct loan {
     struct hooks_source source;
     bool pinned;
+    bool decommitted;
 };
 
 static struct loan *loan_of(const struct extent *extent)
@@ -24,14 +25,32 @@ bool loan_is(const struct extent *extent)
     return extent->region == NULL && loan_of(extent)->source.hooks != NULL;
 }
 
+static struct hooks_memory loan_memory(const struct extent *extent)
+{
+    const struct loan *loan = loan_of(extent);
+    return (struct hooks_memory){
+        .start = extent->start, .bytes = extent->bytes,
+        .pinned = loan->pinned, .decommitted = loan->decommitted,
+    };
+}
+
+static void loan_put_aside(struct pool *pool, struct extent *extent)
+{
+    store_relaxed(&extent->state, EXTENT_CACHED);
+    extent->next = pool->refused;
+    COMPILER_BARRIER();
+    pool->refused = extent;
+}
+
 /* Under the lock. */
-static struct extent *loan_reuse(struct pool *pool, size_t bytes,
+static struct extent *loan_find(struct pool *pool, size_t bytes,
     size_t align)
 {
     for (struct extent **link = &pool->refused; *link != NULL;
          link = &(*link)->next) {
         struct extent *at = *link;
-        if (!mapping_fits(at, bytes, align))
+        if (!mapping_fits(at, bytes, align)
+            || (loan_of(at)->decommitted && !hooks_may_run()))
             continue;
         *link = at->next;
         COMPILER_BARRIER();
@@ -39,6 +58,26 @@ static struct extent *loan_reuse(struct pool *pool, size_t bytes,
         store_relaxed(&at->state, EXTENT_FREE);
         return at;
     }
+    return NULL;
+}
+
+/* One that came back, and can be touched. */
+static struct extent *loan_reuse(struct pool *pool, size_t bytes,
+    size_t align)
+{
+    pool_lock(pool);
+    struct extent *extent = loan_find(pool, bytes, align);
+    lock_give(&pool->lock);
+    if (extent == NULL || !loan_of(extent)->decommitted)
+        return extent;
+    if (hooks_commit(loan_of(extent)->source, loan_memory(extent), 0,
+            extent->bytes)) {
+        loan_of(extent)->decommitted = false;
+        return extent;
+    }
+    pool_lock(pool);
+    loan_put_aside(pool, extent);
+    lock_give(&pool->lock);
     return NULL;
 }
 
@@ -59,7 +98,8 @@ static struct extent *loan_open(struct pool *pool, size_t bytes,
         lock_give(&pool->lock);
         return NULL;
     }
-    *loan_of(extent) = (struct loan){ source, memory.pinned };
+    *loan_of(extent) =
+        (struct loan){ .source = source, .pinned = memory.pinned };
     extent->start = memory.start;
     extent->bytes = bytes;
     extent->zero = memory.zero;
@@ -68,9 +108,7 @@ static struct extent *loan_open(struct pool *pool, size_t bytes,
 
 struct extent *loan_take(struct pool *pool, size_t bytes, size_t align)
 {
-    pool_lock(pool);
     struct extent *extent = loan_reuse(pool, bytes, align);
-    lock_give(&pool->lock);
     if (extent == NULL && hooks_may_run())
         extent = loan_open(pool, bytes, align);
     if (extent == NULL)
@@ -83,18 +121,19 @@ struct extent *loan_take(struct pool *pool, size_t bytes, size_t align)
 
 static void loan_forget(struct pool *pool, struct extent *extent)
 {
-    *loan_of(extent) = (struct loan){ { NULL, 0 }, false };
+    *loan_of(extent) = (struct loan){ .source = { NULL, 0 } };
     mapping_forget(pool, extent);
 }
 
 /* false: the hooks will not have it back, and have purged it if they can. */
-static bool loan_return(const struct extent *extent,
-    struct hooks_memory memory)
+static bool loan_return(struct extent *extent)
 {
-    const struct hooks_source source = loan_of(extent)->source;
-    if (hooks_give(source, memory.start, memory.bytes))
+    struct loan *loan = loan_of(extent);
+    const struct hooks_memory memory = loan_memory(extent);
+    if (hooks_give(loan->source, memory))
         return true;
-    (void)!hooks_purge(source, memory, 0, memory.bytes);
+    loan->decommitted = hooks_purge(loan->source, memory, 0, memory.bytes)
+        == HOOKS_DECOMMITTED;
     return false;
 }
 
@@ -104,20 +143,9 @@ void loan_give(struct extent *extent)
     pool_lock(pool);
     mapping_delist(pool, extent);
     lock_give(&pool->lock);
-    const struct hooks_memory memory = {
-        .start = extent->start, .bytes = extent->bytes,
-        .pinned = loan_of(extent)->pinned,
-    };
-    const bool gone = hooks_may_run() && loan_return(extent, memory);
+    const bool gone = hooks_may_run() && loan_return(extent);
     pool_lock(pool);
-    if (gone) {
-        loan_forget(pool, extent);
-    } else {
-        store_relaxed(&extent->state, EXTENT_CACHED);
-        extent->next = pool->refused;
-        COMPILER_BARRIER();
-        pool->refused = extent;
-    }
+    (gone ? loan_forget : loan_put_aside)(pool, extent);
     lock_give(&pool->lock);
 }
 
@@ -130,7 +158,7 @@ void loan_end(struct pool *pool)
     while (chain != NULL) {
         struct extent *extent = chain;
         chain = extent->next;
-        hooks_give_up(loan_of(extent)->source, extent->start, extent->bytes);
+        hooks_give_up(loan_of(extent)->source, loan_memory(extent));
         pool_lock(pool);
         loan_forget(pool, extent);
         lock_give(&pool->lock);

@@ -9,6 +9,7 @@
 #include "page/growth.h"
 #include "page/listing.h"
 #include "page/mapping.h"
+#include "page/part.h"
 #include "util/bitmap.h"
 
 /* What a passing slow path may purge because of age, so that no caller waits
@@ -44,11 +45,10 @@ static struct pool_sums pool_sum(const struct pool *pool)
         .taken_bytes = mapped_bytes,
         .dirty_bytes = mapping_bytes(pool->cached) };
     for (const struct region *r = pool->regions; r; r = r->next) {
-        const size_t bytes = r->slices * SLICE_BYTES;
         sums.taken_bytes +=
             (region_room(r) - r->free_slices) * SLICE_BYTES;
         sums.dirty_bytes += r->dirty_slices * SLICE_BYTES;
-        sums.reserved_bytes += bytes;
+        sums.reserved_bytes += region_bytes(r);
     }
     return sums;
 }
@@ -113,63 +113,63 @@ static size_t pool_note_purged(struct pool *pool, size_t bytes,
     return bytes;
 }
 
-/*
- * What is dirty in a chunk, by its hooks: it is handed out meanwhile, and the
- * lock is not held. What a hook refuses is dirty again.
- */
-static size_t pool_purge_hooked(struct pool *pool, struct chunk *chunk)
+/* How far to go. */
+struct pool_goal {
+    size_t dirty_bytes;         /* that may be left */
+    uint64_t now_ms;
+    bool asked;                 /* by the program: hooks may have parts back */
+};
+
+/* What is dirty in a chunk, by its hooks. What these refuse is dirty again. */
+static size_t pool_purge_hooked(struct pool *pool, struct chunk *chunk,
+    bool asked)
 {
     struct region *region = chunk->region;
     const size_t low = (size_t)(chunk - region->chunk) * CHUNK_SLICES;
+    const size_t high = low + CHUNK_SLICES;
+    /* What hooks would not have whole is not offered in parts. */
+    const bool offer = asked && region->free_slices < region_room(region);
     size_t purged = 0;
     size_t at = low;
-    while ((at = bitmap_next(region->dirty, at, low + CHUNK_SLICES, true))
-        < low + CHUNK_SLICES) {
-        const size_t count = bitmap_next(region->dirty, at,
-            low + CHUNK_SLICES, false) - at;
+    while ((at = bitmap_next(region->dirty, at, high, true)) < high) {
+        const size_t count =
+            bitmap_next(region->dirty, at, high, false) - at;
         bool zero;
         if (!region_take(region, at, count, &zero))
             break;
-        lock_give(&pool->lock);
-        const bool gone = hooks_purge(region->source, region->memory,
-            at * SLICE_BYTES, count * SLICE_BYTES);
-        pool_lock(pool);
-        /* What was purged may read as anything. */
-        region->memory.zero = false;
-        region_give(region, (struct region_return){
-            .first = at, .count = count, .touched = gone ? 0 : count,
-            .now_ms = sys_now_ms(),
-        });
-        purged += gone ? count : 0;
+        if (part_give(pool, (struct part_run){ region, at, count }, offer))
+            purged += count;
         at += count;
     }
     return purged;
 }
 
-static size_t pool_purge_chunk(struct pool *pool, struct chunk *chunk)
+static size_t pool_purge_chunk(struct pool *pool, struct chunk *chunk,
+    bool asked)
 {
     if (!region_is_hooked(chunk->region))
         return region_purge(chunk);
-    return hooks_may_run() ? pool_purge_hooked(pool, chunk) : 0;
+    return hooks_may_run() ? pool_purge_hooked(pool, chunk, asked) : 0;
 }
 
 /*
- * Purge until at most `target` dirty bytes are left: freed mappings first,
- * each with one call, then whole chunks, then the rest; always the ones
- * unused longest. Stops where the system refuses.
+ * Purge until the goal is reached: freed mappings first, each with one call,
+ * then whole chunks, then the rest; always the ones unused longest. Stops where
+ * the system refuses.
  */
-static void pool_purge_to(struct pool *pool, size_t target, uint64_t now_ms)
+static void pool_purge_to(struct pool *pool, struct pool_goal goal)
 {
+    const size_t target = goal.dirty_bytes;
     pool->sweeps += pool->dirty_bytes > target;
     while (pool->dirty_bytes > target && pool->cached != NULL)
-        (void)pool_note_purged(pool, mapping_drop_oldest(pool), now_ms);
+        (void)pool_note_purged(pool, mapping_drop_oldest(pool), goal.now_ms);
     for (int list = 0; list < CHUNK_LISTS; list++) {
         while (pool->dirty_bytes > target && pool->queues[list].first) {
-            const size_t slices =
-                pool_purge_chunk(pool, pool->queues[list].first);
+            const size_t slices = pool_purge_chunk(pool,
+                pool->queues[list].first, goal.asked);
             if (slices == 0)
                 return;
-            (void)pool_note_purged(pool, slices * SLICE_BYTES, now_ms);
+            (void)pool_note_purged(pool, slices * SLICE_BYTES, goal.now_ms);
         }
     }
 }
@@ -182,8 +182,10 @@ static void pool_balance(struct pool *pool, uint64_t now_ms)
         return;
     const size_t goal = limit
         - min_size(limit / POOL_SLACK_SHARE, POOL_SLACK_BYTES_MAX);
-    pool_purge_to(pool,
-        goal - min_size(goal, pool->leased_bytes), now_ms);
+    pool_purge_to(pool, (struct pool_goal){
+        .dirty_bytes = goal - min_size(goal, pool->leased_bytes),
+        .now_ms = now_ms,
+    });
 }
 
 /* The first dirty chunk of a list, if it was not used since `before_ms`. */
@@ -212,7 +214,8 @@ static void pool_tick(struct pool *pool, uint64_t now_ms)
     size_t purged = 0;
     while (purged < POOL_TICK_PURGE_BYTES) {
         struct chunk *chunk = pool_expired(pool, before_ms);
-        const size_t slices = chunk ? pool_purge_chunk(pool, chunk) : 0;
+        const size_t slices =
+            chunk ? pool_purge_chunk(pool, chunk, false) : 0;
         if (slices == 0)
             break;
         purged += pool_note_purged(pool, slices * SLICE_BYTES, now_ms);
@@ -230,14 +233,6 @@ void pool_settle(struct pool *pool, uint64_t now_ms)
         due_note(pool, now_ms);
 }
 
-bool pool_make_room(struct pool *pool, size_t slices)
-{
-    pool_lock(pool);
-    const bool made = growth_add(pool, slices) != NULL;
-    lock_give(&pool->lock);
-    return made;
-}
-
 void pool_catch_up(struct pool *pool)
 {
     pool_lock(pool);
@@ -247,13 +242,14 @@ void pool_catch_up(struct pool *pool)
 
 void pool_purge(struct pool *pool)
 {
+    if (load_relaxed(&pool->hooks) != NULL)
+        growth_release(pool, false);
     pool_lock(pool);
-    pool_purge_to(pool, 0, sys_now_ms());
+    pool_purge_to(pool,
+        (struct pool_goal){ .now_ms = sys_now_ms(), .asked = true });
     /* This was asked for, so needing it again is nobody's mistake. */
     pool->decay.purged = 0;
     lock_give(&pool->lock);
-    if (load_relaxed(&pool->hooks) != NULL)
-        growth_release(pool, false);
 }
 
 void pool_forget_counts(struct pool *pool)
@@ -328,7 +324,7 @@ struct pool_place {
 };
 
 /* Warm memory before fresh, low addresses before high. */
-static bool pool_find(struct pool *pool, size_t slices, size_t step,
+static bool pool_search(const struct pool *pool, size_t slices, size_t step,
     struct pool_place *place)
 {
     size_t warmest = 0;
@@ -343,13 +339,43 @@ static bool pool_find(struct pool *pool, size_t slices, size_t step,
         if (dirty == slices)
             return true;
     }
-    if (place->region != NULL)
-        return true;
+    return place->region != NULL;
+}
+
+static struct part_run pool_part(struct pool_place place, size_t slices)
+{
+    return (struct part_run){ place.region, place.slice, slices };
+}
+
+/* The same, or in a new region; it can be touched. */
+static bool pool_find(struct pool *pool, size_t slices, size_t step,
+    struct pool_place *place)
+{
+    while (pool_search(pool, slices, step, place)) {
+        const struct part_run part = pool_part(*place, slices);
+        if (!part_is_decommitted(part))
+            return true;
+        if (!part_commit(pool, part))
+            return false;
+    }
     struct region *r = growth_add(pool, slices + step - 1);
     if (r == NULL)
         return false;
-    *place = (struct pool_place){ r, region_find(r, slices, step, &warmest) };
+    size_t dirty;
+    *place = (struct pool_place){ r, region_find(r, slices, step, &dirty) };
     return place->slice != BITMAP_NONE;
+}
+
+bool pool_make_room(struct pool *pool, size_t slices)
+{
+    struct pool_place place;
+    pool_lock(pool);
+    const bool made = pool_search(pool, slices, 1, &place)
+        && part_is_decommitted(pool_part(place, slices))
+        ? part_commit(pool, pool_part(place, slices))
+        : growth_add(pool, slices) != NULL;
+    lock_give(&pool->lock);
+    return made;
 }
 
 /* Keep the sums after slices were taken of which `dirty` bytes were dirty. */
@@ -438,6 +464,36 @@ void pool_give(struct extent *extent)
     lock_give(&pool->lock);
 }
 
+/* Slices of hooks, asked to be clean. */
+static void pool_give_part(struct pool *pool, struct part_run part)
+{
+    const size_t bytes = part.count * SLICE_BYTES;
+    if (!part_give(pool, part, true))
+        pool->dirty_bytes += bytes;
+    pool_count_taken(pool, -(int64_t)bytes);
+    pool_settle(pool, sys_now_ms());
+}
+
+void pool_give_clean(struct extent *extent)
+{
+    struct pool *pool = extent->pool;
+    struct region *region = extent->region;
+    if (!region_is_hooked(region)
+        && sys_purge(extent->start, extent->slices * SLICE_BYTES))
+        extent->touched = 0;
+    if (!region_is_hooked(region) || !hooks_may_run()) {
+        pool_give(extent);
+        return;
+    }
+    pool_lock(pool);
+    /* As in pool_give(). */
+    store_relaxed(&extent->state, EXTENT_FREE);
+    COMPILER_BARRIER();
+    pool_give_part(pool,
+        (struct part_run){ region, pool_slice_of(extent), extent->slices });
+    lock_give(&pool->lock);
+}
+
 void pool_shrink(struct extent *extent, size_t slices)
 {
     ASSERT(slices > 0);
@@ -466,12 +522,11 @@ bool pool_grow(struct extent *extent, size_t slices)
     pool_lock(pool);
     const size_t first = pool_slice_of(extent) + extent->slices;
     const size_t count = slices - extent->slices;
-    const size_t before = region->dirty_slices;
     bool zero;
-    const bool grown = first + count <= region->slices
-        && bitmap_next(region->free, first, first + count, false)
-            == first + count
-        && region_take(region, first, count, &zero);
+    bool grown =
+        part_make_ready(pool, (struct part_run){ region, first, count });
+    const size_t before = region->dirty_slices;
+    grown = grown && region_take(region, first, count, &zero);
     if (grown) {
         const size_t dirty = before - region->dirty_slices;
         pool_note_taken(pool, count * SLICE_BYTES, dirty * SLICE_BYTES);

@@ -112,6 +112,9 @@ MUST_USE struct extent *pool_take(struct pool *pool, size_t slices,
 /* Back to the pool; extent->touched says what may have been written. */
 void pool_give(struct extent *extent);
 
+/* The same, and nothing of it stays dirty if that can be. */
+void pool_give_clean(struct extent *extent);
+
 /* Give back the slices of a run behind the first `slices`. */
 void pool_shrink(struct extent *extent, size_t slices);
 

@@ -15,6 +15,8 @@ struct region_layout {
     size_t chunk;
     size_t extent;
     size_t mark;
+    size_t gone;
+    size_t decommitted;
     size_t end;
 };
 
@@ -31,8 +33,9 @@ static struct region_layout region_layout_of(size_t slices)
     /* On pages of their own, which a small process never touches. */
     at.mark = round_up(at.extent + slices * sizeof(struct extent),
         sys_page_bytes());
-    at.end = round_up(at.mark + REGION_KINDS * bitmap_bytes,
-        sys_page_bytes());
+    at.gone = at.mark + REGION_KINDS * bitmap_bytes;
+    at.decommitted = at.gone + bitmap_bytes;
+    at.end = round_up(at.decommitted + bitmap_bytes, sys_page_bytes());
     return at;
 }
 
@@ -81,6 +84,8 @@ static struct region *region_begin(char *head, size_t slices)
     region->chunk = (struct chunk *)(void *)(head + at.chunk);
     region->extent = (struct extent *)(void *)(head + at.extent);
     region->mark = (_Atomic uint64_t *)(void *)(head + at.mark);
+    region->gone = (uint64_t *)(void *)(head + at.gone);
+    region->decommitted = (uint64_t *)(void *)(head + at.decommitted);
     return region;
 }
 
@@ -155,6 +160,38 @@ struct region *region_open_hooked(struct pool *pool,
     return region;
 }
 
+struct hooks_memory region_part(const struct region *region, size_t first,
+    size_t count)
+{
+    return (struct hooks_memory){
+        .start = region->base + first * SLICE_BYTES,
+        .bytes = count * SLICE_BYTES,
+        .pinned = region->memory.pinned,
+        .decommitted =
+            bitmap_count(region->decommitted, first, count) == count,
+    };
+}
+
+struct hooks_memory region_piece(const struct region *region, size_t slice)
+{
+    size_t first = 0;
+    size_t end = bitmap_next(region->gone, 0, region->slices, true);
+    while (end <= slice) {
+        first = bitmap_next(region->gone, end, region->slices, false);
+        end = bitmap_next(region->gone, first, region->slices, true);
+    }
+    return region_part(region, first, end - first);
+}
+
+void region_lose(struct region *region, size_t first, size_t count)
+{
+    /* Gone, then free no more: region_repair() knows what is both. */
+    bitmap_set(region->gone, first, count);
+    COMPILER_BARRIER();
+    bitmap_clear(region->free, first, count);
+    region->gone_slices += count;
+}
+
 /* -- chunks and their lists -- */
 
 static void chunk_unlist(struct chunk *chunk)
@@ -201,12 +238,6 @@ void region_unlist(struct region *region)
 {
     for (size_t c = 0; c < region->slices / CHUNK_SLICES; c++)
         chunk_unlist(&region->chunk[c]);
-}
-
-void region_relist(struct region *region)
-{
-    for (size_t c = 0; c < region->slices / CHUNK_SLICES; c++)
-        chunk_relist(&region->chunk[c], false);
 }
 
 bool region_close(struct region *region)
@@ -454,8 +485,11 @@ static void chunk_repair(struct region *region, size_t index)
 void region_repair(struct region *region)
 {
     const size_t slices = region->slices;
-    for (size_t i = 0; i < (slices + 63) / 64; i++)
+    for (size_t i = 0; i < (slices + 63) / 64; i++) {
+        region->free[i] &= ~region->gone[i];                    /* R9 */
         region->dirty[i] &= region->free[i];                    /* R3 */
+    }
+    region->gone_slices = bitmap_count(region->gone, 0, slices);
     region->free_slices = bitmap_count(region->free, 0, slices);
     region->dirty_slices = bitmap_count(region->dirty, 0, slices);
     region->lowest_free = bitmap_next(region->free, 0, slices, true);
@@ -491,8 +525,13 @@ void region_audit(const struct region *region)
         == bitmap_count(region->free, 0, slices));              /* R1 */
     CHECK(region->dirty_slices
         == bitmap_count(region->dirty, 0, slices));             /* R2 */
-    for (size_t i = 0; i < (slices + 63) / 64; i++)
+    CHECK(region->gone_slices
+        == bitmap_count(region->gone, 0, slices));              /* R9 */
+    for (size_t i = 0; i < (slices + 63) / 64; i++) {
         CHECK((region->dirty[i] & ~region->free[i]) == 0);      /* R3 */
+        CHECK((region->free[i] & region->gone[i]) == 0);        /* R9 */
+        CHECK((region->dirty[i] & region->decommitted[i]) == 0); /* R3 */
+    }
     CHECK(bitmap_next(region->dirty, region->committed, slices, true)
         == slices);                                             /* R3 R7 */
     CHECK(bitmap_next(region->free, region->committed, slices, false)

@@ -19,18 +19,20 @@
  *   | slices ...
  *
  * Where the memory comes from hooks the head is a mapping of its own, and all
- * slices are handed out; what is purged there is not known to be zero.
+ * slices are handed out; what is purged there is not known to be zero. Slices
+ * that the hooks took back in parts are gone: they are never free again.
  *
  * Holds, and region_audit() asserts:
  *   R1  free_slices is the number of set bits of `free`
  *   R2  dirty_slices is the number of set bits of `dirty`
- *   R3  a dirty slice is free and committed
+ *   R3  a dirty slice is free and committed, and was not decommitted
  *   R4  chunk->used and chunk->dirty are the sums over its slices
  *   R5  no free bit below lowest_free, no dirty bit below lowest_dirty
  *   R6  a chunk is on list WHOLE if dirty and nothing of it is used, on list
  *       PARTLY if dirty and something is used, on neither if not dirty
  *   R7  slices at or above `committed` are free, clean and untouchable
  *   R8  a list is ordered by stamp_ms, the oldest first
+ *   R9  gone_slices is the number of set bits of `gone`, of which none is free
  *
  * Tests    test/unit/page/region_test.c  test/unit/page/find_test.c
  *          test/unit/page/pool_test.c
@@ -80,6 +82,8 @@ struct region {
     struct chunk *chunk;
     struct extent *extent;
     _Atomic uint64_t *mark;     /* for each kind a bit for each slice */
+    uint64_t *gone;             /* of hooks: went back */
+    uint64_t *decommitted;      /* of hooks: to be committed before use */
 
     /* any thread, atomically */
     _Atomic uint64_t listed;    /* bit k: there may be a mark of kind k */
@@ -89,6 +93,7 @@ struct region {
     size_t committed;           /* slices from base that can be touched */
     size_t free_slices;
     size_t dirty_slices;
+    size_t gone_slices;
     size_t lowest_free;
     size_t lowest_dirty;
 };
@@ -101,10 +106,9 @@ MUST_USE struct region *region_open(struct pool *pool,
 MUST_USE struct region *region_open_hooked(struct pool *pool,
     struct chunk_queue *queues, struct hooks_source source, size_t bytes);
 
-/* Its chunks off the pool's queues, which they must be before it closes; or on
- * them again. */
+/* Its chunks off the pool's queues, which they must be before it closes;
+ * region_repair() has them on again. */
 void region_unlist(struct region *region);
-void region_relist(struct region *region);
 
 /* Give all of a region back, of which nothing is used. false: the system
  * refuses; it stays as it was. */
@@ -123,8 +127,22 @@ static inline bool region_is_hooked(const struct region *region)
 size_t region_capacity(size_t bytes);
 static inline size_t region_room(const struct region *region)
 {
-    return region->slices - region->head_slices;
+    return region->slices - region->head_slices - region->gone_slices;
 }
+
+/* What it has of the address space. */
+static inline size_t region_bytes(const struct region *region)
+{
+    return (region->slices - region->gone_slices) * SLICE_BYTES;
+}
+
+/* With hooks: what they know as one, around a slice; and a part of it. */
+struct hooks_memory region_piece(const struct region *region, size_t slice);
+struct hooks_memory region_part(const struct region *region, size_t first,
+    size_t count);
+
+/* Slices that nobody uses are gone. Those that are free must be unlisted. */
+void region_lose(struct region *region, size_t first, size_t count);
 
 /*
  * A place for a run of count slices, at a multiple of step slices: the lowest
@@ -160,9 +178,9 @@ struct extent *region_extent(struct region *region, size_t slice);
 bool region_reaches(const struct region *region, const void *pointer);
 
 /*
- * After a thread vanished: clean up the truth (R3), and compute what follows
- * from it (R1 R2 R4 R5 R6 R8). The pool's queues hold only what these
- * calls put there for other regions.
+ * After a thread vanished, or slices were lost: clean up the truth (R3), and
+ * compute what follows from it (R1 R2 R4 R5 R6 R8 R9). The pool's queues hold
+ * nothing of this region.
  */
 void region_repair(struct region *region);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "sys/sys.h"
+#include "util/text.h"
 #include "util/units.h"
 
 /* Room for a program's extent hooks too, which purging may call. */
@@ -77,19 +78,21 @@ static const char *helper_skip_field(const char *at)
     return *at == ' ' ? at + 1 : at;
 }
 
-static bool helper_says_last(const char *stat)
+static bool helper_says_last(const char *stat, unsigned helpers)
 {
+    uint64_t threads;
     const char *at = strrchr(stat, ')');
     if (at == NULL || at[1] != ' ' || at[2] != 'Z')
         return false;
     at += 2;
     for (int i = 0; i < HELPER_STATE_TO_THREADS; i++)
         at = helper_skip_field(at);
-    /* The first, which has ended, and this one. */
-    return strncmp(at, "2 ", 2) == 0;
+    /* The first, which has ended, and ours. */
+    return text_parse(at, strcspn(at, " "), &threads)
+        && threads == helpers + 1;
 }
 
-bool helper_is_last(void)
+bool helper_are_last(unsigned helpers)
 {
     char stat[HELPER_STAT_BYTES];
     const int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -98,5 +101,5 @@ bool helper_is_last(void)
     const ssize_t length = read(file, stat, sizeof stat - 1);
     (void)close(file);
     stat[length > 0 ? length : 0] = '\0';
-    return helper_says_last(stat);
+    return helper_says_last(stat, helpers);
 }

@@ -49,7 +49,7 @@ static inline bool helper_note_end(void)
     return true;
 }
 
-/* Is the caller the only thread that has not ended? */
-bool helper_is_last(void);
+/* Have all threads ended but so many of ours, the caller among them? */
+bool helper_are_last(unsigned helpers);
 
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -347,11 +348,21 @@ uint64_t sys_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-uint64_t sys_now_ns(void)
+static uint64_t linux_clock_ns(clockid_t clock)
 {
     struct timespec now = { 0, 0 };
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t sys_now_ns(void)
+{
+    return linux_clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t sys_wall_ns(void)
+{
+    return linux_clock_ns(CLOCK_REALTIME);
 }
 
 extern char **environ;
@@ -412,6 +423,18 @@ const char *sys_environment(const char *name)
     return NULL;
 }
 
+/* The kernel puts random bytes there, for libc. */
+const void *sys_first_stack_top(void)
+{
+    static _Atomic uintptr_t top;
+    uintptr_t known = load_relaxed(&top);
+    if (known == 0) {
+        known = getauxval(AT_RANDOM);
+        store_relaxed(&top, known);
+    }
+    return (const void *)known;
+}
+
 /* -- threads and processes -- */
 
 enum { KEY_NONE, KEY_READY, KEY_REFUSED, KEY_BUSY, KEY_GENERATION };
@@ -467,6 +490,11 @@ bool sys_is_first_thread(void)
 {
     return linux_call(SYS_gettid, (long[6]){ 0 })
         == linux_call(SYS_getpid, (long[6]){ 0 });
+}
+
+bool sys_thread_name(char name[16])
+{
+    return linux_call(SYS_prctl, (long[6]){ PR_GET_NAME, (long)name }) == 0;
 }
 
 bool sys_thread_is_watched(void)

@@ -3,7 +3,8 @@
  * peek - read memory that may not be there.
  *
  * Owns     asking the kernel to copy instead of touching.
- * Used by  heap/reclaim.c, for the thread-local data of vanished threads.
+ * Used by  heap/reclaim.c, for the thread-local data of vanished threads;
+ *          ledger/stack.c, for stacks that nothing is known of.
  * Never    faults. Where the system does not allow it, nothing can be read.
  */
 #ifndef SYS_PEEK_H
@@ -13,5 +14,8 @@
 
 /* Copy bytes from an address of this process; false: not all could be. */
 MUST_USE bool sys_peek(const void *address, void *copy, size_t bytes);
+
+/* Can all of the range be read? Pages that were never touched are then. */
+MUST_USE bool sys_can_read(const void *start, size_t bytes);
 
 #endif

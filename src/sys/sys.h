@@ -19,11 +19,13 @@
 #define SYS_SYS_H
 
 #include "sys/barrier.h"
+#include "sys/file.h"
 #include "sys/fork.h"
 #include "sys/helper.h"
 #include "sys/life.h"
 #include "sys/peek.h"
 #include "sys/secret.h"
+#include "sys/unwind.h"
 #include "util/text.h"
 
 /* -- memory -- */
@@ -79,6 +81,9 @@ uint64_t sys_now_ms(void);
 /* Nanoseconds of a monotonic clock, for short times. */
 uint64_t sys_now_ns(void);
 
+/* Nanoseconds since 1970. */
+uint64_t sys_wall_ns(void);
+
 /* Processors that this process may run on, 1 or more; asked for anew. */
 unsigned sys_processors(void);
 
@@ -95,6 +100,10 @@ MUST_USE bool sys_read_file(const char *path, char *text, size_t bytes);
 /* A variable of the environment; NULL also in set-user-id programs. */
 const char *sys_environment(const char *name);
 
+/* An address above every frame on the stack that the process began with; NULL:
+ * none is known. */
+const void *sys_first_stack_top(void);
+
 /* -- threads and processes -- */
 
 /* Call back when the calling thread ends; false: no such call will come. */
@@ -103,6 +112,10 @@ MUST_USE bool sys_on_thread_exit(void (*call)(void *), void *argument);
 /* Is the caller the thread that the process began with? In a child that is
  * the one that forked. Asked for anew each time. */
 bool sys_is_first_thread(void);
+
+/* What the system calls the calling thread: at most 15 characters, and a 0.
+ * false: it does not say. */
+MUST_USE bool sys_thread_name(char name[16]);
 
 /* Does the kernel mark the robust mutexes of the calling thread when it ends?
  * Not in the child of a bare clone, of which libc does not know. */
@@ -156,6 +169,10 @@ COLD NORETURN void panic(const char *what);
 
 /* End the process, as abort does: why was said before. */
 COLD NORETURN void sys_stop(void);
+
+/* End the process with an exit status, also if it is ending already: what is
+ * buffered in the program is written, and handlers that are left are run. */
+COLD NORETURN void sys_exit(int status);
 
 /* Hand a line to who hears of misuse instead of abort; false: nobody does. */
 MUST_USE bool sys_tell_stop(const char *line);

@@ -53,6 +53,7 @@ static const char *const *const option_words[] = {
     [OPTION_KIND_JUNK] = WORDS("false", "true", "alloc", "free"),
     [OPTION_KIND_HUGIFY] = WORDS("auto", "none", "eager", "lazy"),
     [OPTION_KIND_CLOCK] = WORDS("default", "high"),
+    [OPTION_KIND_PROF_FORMAT] = WORDS("heap", "pprof"),
     [OPTION_KIND_MISUSE] = WORDS("abort", "warn", "ignore"),
 };
 
@@ -157,13 +158,19 @@ static bool option_is_word(const struct option_row *row)
         && option_types[row->kind] == OPTION_STRING;
 }
 
-/* The field as it is. */
+/* The field as it is. In one piece each: what is stored by bytes and read at
+ * once costs more than all the rest. */
 static union option_value option_field(const struct options *options,
     const struct option_row *row)
 {
+    const char *field = (const char *)options + row->offset;
     union option_value value = { .u64 = 0 };
-    memcpy(&value, (const char *)options + row->offset,
-        option_bytes[row->kind]);
+    if (option_bytes[row->kind] == sizeof(uint64_t))
+        memcpy(&value, field, sizeof(uint64_t));
+    else if (option_bytes[row->kind] == sizeof(uint32_t))
+        memcpy(&value, field, sizeof(uint32_t));
+    else
+        value.u64 = *(const unsigned char *)field;
     return value;
 }
 

@@ -66,6 +66,7 @@ union option_value {
     KIND(JUNK, int, OPTION_STRING)                \
     KIND(HUGIFY, int, OPTION_STRING)              \
     KIND(CLOCK, int, OPTION_STRING)               \
+    KIND(PROF_FORMAT, int, OPTION_STRING)         \
     KIND(MISUSE, int, OPTION_STRING)
 
 /* What opts of malloc_stats_print may consist of. */
@@ -80,6 +81,7 @@ enum { ZERO_REALLOC_ALLOC, ZERO_REALLOC_FREE, ZERO_REALLOC_ABORT };
 enum { JUNK_FALSE, JUNK_TRUE, JUNK_ALLOC, JUNK_FREE };
 enum { HUGIFY_AUTO, HUGIFY_NONE, HUGIFY_EAGER, HUGIFY_LAZY };
 enum { CLOCK_DEFAULT, CLOCK_HIGH };
+enum { PROF_FORMAT_HEAP, PROF_FORMAT_PPROF };
 enum { MISUSE_ABORT, MISUSE_WARN, MISUSE_IGNORE };
 
 #define KIND(kind, field, type) typedef field option_##kind;

@@ -21,6 +21,7 @@
 #define NORETURN __attribute__((noreturn))
 #define MUST_USE __attribute__((warn_unused_result))
 #define PUBLIC __attribute__((visibility("default")))
+#define HIDDEN __attribute__((visibility("hidden")))
 #define WEAK __attribute__((weak))
 
 #define CACHE_LINE_BYTES 64
@@ -51,6 +52,11 @@
 
 #ifndef ASHLAR_CHECKS
 #define ASHLAR_CHECKS 1
+#endif
+
+/* Small blocks' sizes are multiples of it: 8 or 16. */
+#ifndef ASHLAR_QUANTUM
+#define ASHLAR_QUANTUM 16
 #endif
 
 #endif

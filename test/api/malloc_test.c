@@ -33,12 +33,9 @@ static void let_go(struct held *held)
     held->ptr = NULL;
 }
 
-static void expect_natural_alignment(const void *ptr, size_t size)
+static void expect_natural_alignment(void *ptr, size_t size)
 {
-    if (size >= 16)
-        EXPECT_ALIGNED(ptr, 16);
-    else
-        EXPECT_ALIGNED(ptr, 8);
+    EXPECT_ALIGNED(ptr, subject_natural_alignment(ptr, size));
 }
 
 static void hold(size_t size)

@@ -44,7 +44,7 @@ static void resize_small(size_t from, size_t to)
     contents_fill(neighbour, from, ~seed);
     block = subject_realloc(block, to);
     EXPECT_THAT(block != NULL, "realloc from %zu to %zu", from, to);
-    EXPECT_ALIGNED(block, to >= 16 ? 16 : 8);
+    EXPECT_ALIGNED(block, subject_natural_alignment(block, to));
     EXPECT_THAT(subject_usable_size(block) >= to, "%zu to %zu", from, to);
     EXPECT_CONTENTS(block, from < to ? from : to, seed);
     contents_fill(block, to, seed + 1);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """resolvers - BIND's server and tools, and Knot Resolver, asked by dig."""
+import json
 import random
 import re
 import signal
+import urllib.request
 
 from harness import Failure
 from side import answers_on
@@ -99,6 +101,105 @@ def named(side):
         update_named(side, port)
         process.send_signal(signal.SIGHUP)
         ask_named(side, port)
+
+
+# -- BIND's other tools --
+
+CONTROL = """
+key "control" {{ algorithm hmac-sha256; secret "{secret}"; }};
+controls {{
+    inet 127.0.0.1 port {port} allow {{ 127.0.0.1; }} keys {{ "control"; }};
+}};
+statistics-channels {{ inet 127.0.0.1 port {web}; }};
+"""
+SECRET = "c2VjcmV0IG9mIHRoZSBjb250cm9sIGNoYW5uZWw="
+
+
+def compile_zones(side):
+    """Into BIND's own format and back."""
+    side.tool("named-compilezone", "-F", "raw", "-o", "zone.raw", "example",
+              "example.zone")
+    side.tool("named-compilezone", "-f", "raw", "-F", "text", "-o",
+              "zone.text", "example", "zone.raw")
+    side.record_files("zone.text")
+    side.tool("named-rrchecker", "-p", data="IN MX 10 mail.example.\n")
+    for name in ("tsig-keygen", "ddns-confgen"):
+        side.tool(name, "-k" if name[0] == "d" else "-a",
+                  "key.example" if name[0] == "d" else "hmac-sha256",
+                  record=False)
+
+
+def memory_of(port):
+    """What named says of its memory, on its statistics' port."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/v1/mem",
+                                timeout=20) as answer:
+        return json.load(answer)["memory"]
+
+
+def check_memory_of(side, port):
+    memory = memory_of(port)
+    names = sorted({context["name"] for context in memory["contexts"]})
+    side.record("memory contexts", " ".join(names))
+    if not 0 < memory["InUse"] <= memory["TotalUse"]:
+        raise Failure(f"named: {memory['InUse']} bytes in use, "
+                      f"{memory['TotalUse']} ever")
+
+
+def ask_with_each(side, port):
+    """The same questions by each of the programs that can ask them."""
+    def ask(*words, **more):
+        side.tool(*words, normalise=[(rf"\b{port}\b", "PORT")], **more)
+    for name in ("host7.example", "alias.example", "missing.example"):
+        missing = int(name.startswith("missing"))
+        ask("host", "-p", port, name, "127.0.0.1", status=missing)
+        ask("nslookup", f"-port={port}", name, "127.0.0.1", status=missing)
+        ask("delv", "@127.0.0.1", "-p", port, "-i", name, "A")
+    questions = [f"host{number}.example" for number in range(50)]
+    said = side.tool("mdig", "@127.0.0.1", "-p", port, "+short", "+vc",
+                     *questions, record=False)
+    side.record("mdig", b"\n".join(sorted(said.splitlines())))
+
+
+def control(side, port):
+    """By rndc: a zone comes, is frozen, thawed and goes."""
+    def rndc(*words, **more):
+        return side.tool("rndc", "-c", "rndc.conf", "-s", "127.0.0.1",
+                         "-p", port, *words, **more)
+    side.write("rndc.conf", 'options { default-key "control"; };\n'
+               'key "control" { algorithm hmac-sha256; '
+               f'secret "{SECRET}"; }};\n')
+    status = rndc("status", record=False).decode()
+    side.record("status", "\n".join(
+        re.findall(r"^(?:number of zones|server is|worker).*", status, re.M)))
+    for round_number in range(20):
+        rndc("addzone", f"new{round_number}.test",
+             '{ type primary; file "example.zone"; };')
+    for words in (("freeze", "example"), ("thaw", "example"), ("flush",),
+                  ("reload",), ("zonestatus", "new3.test")):
+        rndc(*words, record=words[0] != "zonestatus")
+    for round_number in range(20):
+        rndc("delzone", f"new{round_number}.test")
+    rndc("stats")
+    rndc("dumpdb", "-zones")
+
+
+def named_tools(side):
+    port, steering, web = (side.free_port() for _ in range(3))
+    write_zone(side, 100)
+    side.write("named.conf", NAMED_CONFIGURATION.replace(
+        "controls {{ }};", CONTROL).replace(
+        "recursion no;", "recursion no; allow-new-zones yes;").format(
+            folder=side.folder, secret=SECRET, web=web, port="{port}").replace(
+                "listen-on port {port}", f"listen-on port {port}").replace(
+                    "{port}", str(steering)))
+    compile_zones(side)
+    with side.server_of("named", "-g", "-c", side.folder / "named.conf",
+                        "-n", "2", ready=lambda: serves(side, port)):
+        ask_with_each(side, port)
+        check_memory_of(side, web)
+        control(side, steering)
+        ask_with_each(side, port)
+        check_memory_of(side, web)
 
 
 def dnssec(side):

@@ -22,9 +22,11 @@ sys.dont_write_bytecode = True
 
 from side import ClientSide, Failure  # noqa: E402
 from store import LIBRARIES, Store, Unavailable  # noqa: E402
+import clusters  # noqa: E402
 import databases  # noqa: E402
 import resolvers  # noqa: E402
 import solvers  # noqa: E402
+import vtc  # noqa: E402
 import webs  # noqa: E402
 from harness import first_difference  # noqa: E402
 
@@ -40,16 +42,30 @@ class Client(NamedTuple):
 
 CLIENTS = [
     Client("redis", "redis-server redis-tools", databases.redis),
-    Client("clickhouse", "clickhouse-server clickhouse-client",
+    Client("redis-tools", "redis-server redis-tools", databases.redis_tools),
+    Client("clickhouse",
+           "clickhouse-server clickhouse-client clickhouse-tools",
            databases.clickhouse),
+    Client("mariadb", "mariadb-server-core mariadb-client-core",
+           databases.mariadb),
     Client("named", "bind9 bind9-utils bind9-dnsutils", resolvers.named),
+    Client("named-tools", "bind9 bind9-utils bind9-dnsutils bind9-host",
+           resolvers.named_tools),
     Client("dnssec", "bind9-utils bind9-dnsutils", resolvers.dnssec),
     Client("knot", "knot-resolver bind9-dnsutils", resolvers.knot),
     Client("varnish", "varnish", webs.varnish),
+    Client("varnishtest", "varnish", vtc.varnishtest),
     Client("nghttp", "nghttp2-server nghttp2-client", webs.nghttp),
+    Client("nghttpx", "nghttp2-proxy nghttp2-server nghttp2-client",
+           webs.nghttpx),
     Client("toulbar2", "toulbar2", solvers.toulbar2),
     Client("rapmap", "rapmap", solvers.rapmap),
     Client("salmon", "salmon", solvers.salmon),
+    Client("igor", "igor", solvers.igor),
+    Client("konclude", "konclude", solvers.konclude),
+    Client("blender", "blender", solvers.blender),
+    Client("gridengine", "gridengine-master gridengine-client",
+           clusters.gridengine),
 ]
 
 

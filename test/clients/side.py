@@ -100,8 +100,10 @@ class ClientSide(Side):
         if status != 0:
             raise Unavailable("packages cannot be laid over /usr here: "
                               + err.decode(errors="replace").strip())
-        self.note_program(self.store.program(name))
-        return [*command, name, *map(str, arguments)]
+        program = self.store.program(name)
+        self.note_program(program)
+        return [*command, f"/{program.relative_to(self.store.root)}",
+                *map(str, arguments)]
 
     def prove(self):
         """Each program that ran asks for the library, and gets this one."""

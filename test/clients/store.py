@@ -73,7 +73,7 @@ class Store:
                               + opened.stderr.strip()[-300:])
 
     def program(self, name):
-        for folder in ("usr/bin", "usr/sbin"):
+        for folder in ("usr/bin", "usr/sbin", "usr"):
             path = self.root / folder / name
             if path.exists():
                 return path

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """webs - Varnish's cache, and nghttp2's server and clients."""
+import contextlib
 import functools
 import http.server
 import os
@@ -7,7 +8,6 @@ import random
 import re
 import socketserver
 import threading
-from contextlib import contextmanager
 
 from harness import Failure
 from servers import UnixConnection, connect
@@ -65,7 +65,7 @@ class OriginServer(socketserver.ThreadingMixIn,
     daemon_threads = True
 
 
-@contextmanager
+@contextlib.contextmanager
 def origin(path):
     server = OriginServer(str(path), Origin)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -103,9 +103,11 @@ def use_cache(side, path):
 def children_of(pid):
     found = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children",
-                  encoding="ascii") as file:
-            found += [int(word) for word in file.read().split()]
+        # A thread may end while we look.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{pid}/task/{task}/children",
+                      encoding="ascii") as file:
+                found += [int(word) for word in file.read().split()]
     return found
 
 
@@ -146,3 +148,30 @@ def nghttp(side):
                          record=False).decode()
         side.record("h2load", "\n".join(
             re.findall(r"^(?:requests|status codes): .*", said, re.M)))
+
+
+def nghttpx(side):
+    """A proxy with two workers: HTTP/2 at one side, and at the other."""
+    port, behind = side.free_port(), side.free_port()
+    for number in range(len(SIZES)):
+        side.write(f"www/file{number}", contents(f"/file{number}"))
+    with side.killed_server("nghttpd", "--no-tls", "-n", "2", "-d",
+                            side.folder / "www", behind,
+                            ready=lambda: answers_on(behind)):
+        with side.killed_server(
+                "nghttpx", "--conf=/dev/null", "--workers=2",
+                "--single-process", "--no-ocsp",
+                f"--frontend=127.0.0.1,{port};no-tls",
+                f"--backend=127.0.0.1,{behind};;proto=h2",
+                "--accesslog-file=/dev/null", ready=lambda: answers_on(port)):
+            base = f"http://127.0.0.1:{port}"
+            for number in range(len(SIZES)):
+                body = side.tool("nghttp", f"{base}/file{number}")
+                if body != contents(f"/file{number}"):
+                    raise Failure(f"nghttpx: file{number} is not what was "
+                                  "written")
+            said = side.tool("h2load", "-n", "2000", "-c", "8", "-m", "10",
+                             *(f"{base}/file{number}" for number in range(5)),
+                             record=False).decode()
+            side.record("h2load", "\n".join(
+                re.findall(r"^(?:requests|status codes): .*", said, re.M)))

@@ -83,6 +83,10 @@ def say_printer(program, library, _):
             yield from pairs_of(f"\"{form}{letters}\"", run, run.stdout)
     run = run_program(program, library, "J", "itself")
     yield from pairs_of("J to stderr", run, run.stderr)
+    conf = "prof:true,prof_stats:true,lg_prof_sample:10"
+    for form in ("", "J"):
+        run = run_program(program, library, form, conf=conf)
+        yield from pairs_of(f"with profiles, \"{form}\"", run, run.stdout)
     for opts in ("J", "a"):
         conf = f"stats_print:true,stats_print_opts:{opts}"
         run = run_program(program, library, "x", conf=conf)

@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 from pair import (  # noqa: E402
     DROP_IN, HERE, SKIPPED, THEIRS, Verdict, compile_program, lines_of,
     read_differences, read_table, run_program)
+from profiling import NAMES, say_prof_names, say_profiles  # noqa: E402
 from report import say_printer  # noqa: E402
 
 PACKAGES = ["gcc", "libc6-dev", "python3", "libjemalloc2"]
@@ -54,6 +55,12 @@ def name_lines(theirs):
 def say_names(program, library, is_theirs):
     text = "".join(name_lines(is_theirs))
     return lines_of(run_program(program, library, text=text))
+
+
+def say_names_of_profiles(program, library, is_theirs):
+    text = "".join(line for line in name_lines(is_theirs)
+                   if line.startswith(NAMES))
+    return say_prof_names(program, library, text)
 
 
 # -- options: a text of options for each run --
@@ -127,6 +134,14 @@ def say_later(program, library, is_theirs):
                                 conf="dirty_decay_ms:500,narenas:2"))
 
 
+def say_samples(program, library, is_theirs):
+    """As say_later(), where every object is sampled."""
+    if is_theirs:
+        return [tuple(row) for row in read_table(HERE / "samples.tsv")]
+    return lines_of(run_program(program, library, "samples",
+                                conf="prof:true,lg_prof_sample:0"))
+
+
 def say_program(program, library, _):
     return lines_of(run_program(program, library))
 
@@ -153,13 +168,18 @@ SUITES = {
     "packing": say_with("narenas:1"),
     "oversize": say_with("oversize_threshold:2097152"),
     "tracing": say_program,
+    "profiles": say_profiles,
+    "prof_names": say_names_of_profiles,
+    "samples": say_samples,
 }
+# Where the program has another name.
+PROGRAMS = {"prof_names": "names", "samples": "profiles"}
 
 
 # -- running --
 
 def run_suite(name, options):
-    program = compile_program(HERE / f"{name}.c",
+    program = compile_program(HERE / f"{PROGRAMS.get(name, name)}.c",
                               options.build / "test" / "contract")
     begin = time.monotonic()
     same = options.ours == options.theirs

@@ -43,6 +43,10 @@ static const char *const names[] = {
     "opt.purge", "arenas.extend", "arenas.purge", "arenas.nregs",
     "arena.0.dirty_decay_time", "a.b.c.d.e.f.g.h.i.j.k.l.m",
     "arena.0.initialized.x.y.z.a.b.c.d.e.f",
+    "stats.arenas.0.bins.0.mutex.num_ops.x",
+    "stats.arenas.0.bins.0.mutex.num_ops.",
+    "arena.00000000000000000000000000000000000000.initialized",
+    "arena.-18446744073709551615.initialized",
 };
 
 static void say_name(const char *name)
@@ -167,6 +171,28 @@ static void short_room(void)
     }
 }
 
+/* The same of names that go on where there is nothing. */
+static void short_room_for_too_much(void)
+{
+    static const char *const longer[] = {
+        "epoch.x", "epoch.", "arenas.", "arenas..", "arena..5", "stats.x.y",
+        "thread.tcache.x", "arena.0.", "arena.0.5", "arena.0..purge",
+        "arenas.bin.0.size.x", "stats.arenas.0.bins.0.mutex.num_ops.x",
+        "stats.arenas.0.bins.0.mutex.num_ops.",
+    };
+    for (size_t i = 0; i < sizeof longer / sizeof longer[0]; i++) {
+        for (size_t room = 0; room <= DEPTH_MAX; room++) {
+            size_t mib[DEPTH_MAX];
+            size_t filled = room;
+            const int error = mallctlnametomib(longer[i], mib, &filled);
+            char what[64];
+            snprintf(what, sizeof what, "\"%s\" with room for %zu", longer[i],
+                     room);
+            say(what, "%s, depth %zu", error_name(error), filled);
+        }
+    }
+}
+
 int main(void)
 {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -175,5 +201,6 @@ int main(void)
     partial_names();
     patched_arenas();
     short_room();
+    short_room_for_too_much();
     return 0;
 }

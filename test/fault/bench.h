@@ -123,7 +123,7 @@ static bool bench_malloc(size_t size)
 {
     bench_before();
     void *pointer = ash_malloc(size);
-    return bench_keep(pointer, size, size < 16 ? 8 : 16);
+    return bench_keep(pointer, size, subject_natural_alignment(pointer, size));
 }
 
 static bool bench_calloc(size_t size)

@@ -121,8 +121,8 @@ static void check_contents(const struct block *block, const void *now,
 
 static void check_block(struct block *block)
 {
-    const size_t natural = block->size >= 16 ? 16 : 8;
-    EXPECT_ALIGNED(block->start, natural);
+    EXPECT_ALIGNED(block->start,
+                   subject_natural_alignment(block->start, block->size));
     if (block->alignment != 0)
         EXPECT_ALIGNED(block->start, block->alignment);
     block->usable = subject_usable_size(block->start);

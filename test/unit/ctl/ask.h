@@ -137,9 +137,11 @@ static inline bool ask_is(const struct ask_leaf *leaf, const char *name)
     return strcmp(leaf->written_so, name) == 0;
 }
 
+/* Is there no such leaf, at this time? */
 static inline bool ask_is_absent(const struct ask_leaf *leaf)
 {
-    return strcmp(leaf->status, "absent") == 0;
+    return strcmp(leaf->status, "absent") == 0
+        || (strcmp(leaf->status, "armed") == 0 && !profile_is_armed());
 }
 
 /* -- arenas and what is in them -- */

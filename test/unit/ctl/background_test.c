@@ -36,10 +36,11 @@ static unsigned long long proc_value(const char *path, const char *key,
     return at != NULL ? strtoull(at + strlen(key), NULL, base) : 0;
 }
 
-/* The thread of that name; 0: none. There is one at most. */
-static int helper_id(void)
+/* A thread of that name; 0: none. How many there are. */
+static int helper_find(int *count)
 {
     int found = 0;
+    *count = 0;
     DIR *tasks = opendir("/proc/self/task");
     CHILD_EXPECT(tasks != NULL);
     for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
@@ -52,13 +53,22 @@ static int helper_id(void)
             continue;
         if (fgets(name, sizeof name, file) != NULL
             && strcmp(name, "jemalloc_bg_thd\n") == 0) {
-            CHILD_EXPECT(found == 0);
             found = atoi(task->d_name);
+            ++*count;
         }
         (void)fclose(file);
     }
     (void)closedir(tasks);
     return found;
+}
+
+/* There is one at most. */
+static int helper_id(void)
+{
+    int count;
+    const int id = helper_find(&count);
+    CHILD_EXPECT(count <= 1);
+    return id;
 }
 
 /* It names itself, in a moment. */
@@ -67,6 +77,15 @@ static int helper_id_soon(void)
     for (int i = 0; i < 1000 && helper_id() == 0; i++)
         sleep_ms(1);
     return helper_id();
+}
+
+/* Whether it is gone. A thread that was joined is listed a moment longer: the
+ * kernel tells the joiner first. */
+static bool helper_goes(void)
+{
+    for (int i = 0; i < 1000 && helper_id() != 0; i++)
+        sleep_ms(1);
+    return helper_id() == 0;
 }
 
 /* -- on and off -- */
@@ -82,7 +101,7 @@ static int come_and_go(void *argument)
             CHILD_EXPECT(helper_id_soon() != 0);
         API(free)(API(malloc)(10 * MiB));
         CHILD_EXPECT(background_set(false) && background_set(false));
-        CHILD_EXPECT(!background_is_on() && helper_id() == 0);
+        CHILD_EXPECT(!background_is_on() && helper_goes());
         CHILD_EXPECT(background_counts().num_threads == 0);
     }
     API(audit_all)();
@@ -151,7 +170,7 @@ static int come_soon(void *argument)
     CHILD_EXPECT(background_set(false));
     for (int i = 0; i < 2000; i++)
         (void)API(malloc)(100);
-    CHILD_EXPECT(!background_is_on() && helper_id() == 0);
+    CHILD_EXPECT(!background_is_on() && helper_goes());
     return 0;
 }
 
@@ -349,12 +368,15 @@ static void *outlive(void *argument)
 
 static int leave_it_behind(void *argument)
 {
-    (void)argument;
+    const bool many = *(bool *)argument;
+    unsigned index;
     static pthread_t first;
     pthread_t other;
     *child_note = 0;
     first = pthread_self();
     API(free)(API(malloc)(100));
+    if (many)
+        CHILD_EXPECT(arenas_create(&index) && background_set_threads_max(2));
     CHILD_EXPECT(background_set(true));
     CHILD_EXPECT(pthread_create(&other, NULL, outlive, &first) == 0);
     pthread_exit(NULL);
@@ -363,8 +385,99 @@ static int leave_it_behind(void *argument)
 static void it_is_not_the_last_to_go(void **state)
 {
     (void)state;
-    child_passes(leave_it_behind, NULL);
+    bool many = false;
+    child_passes(leave_it_behind, &many);
     assert_int_equal(*child_note, 1);
+    many = true;
+    child_passes(leave_it_behind, &many);
+    assert_int_equal(*child_note, 1);
+}
+
+/* -- several -- */
+
+enum { MANY = 6 };
+
+/* Within a second there are so many. */
+static bool helpers_are(int wanted)
+{
+    int count = -1;
+    for (int i = 0; i < 1000 && count != wanted; i++) {
+        (void)helper_find(&count);
+        sleep_ms(1);
+    }
+    return count == wanted;
+}
+
+static void dirty(struct arena *arena)
+{
+    struct extent *extent = pool_take(&arena->pool, 10, 1);
+    CHILD_EXPECT(extent != NULL);
+    extent->touched = 10;
+    pool_give(extent);
+    CHILD_EXPECT(due_ms(&arena->pool) < UINT64_MAX);
+}
+
+static int share_work(void *argument)
+{
+    (void)argument;
+    struct arena *arena[MANY];
+    arenas_set_dirty_decay_ms(DECAY_MS);
+    for (int i = 0; i < MANY; i++) {
+        unsigned index;
+        CHILD_EXPECT(arenas_create(&index));
+        arena[i] = arenas_at(index);
+    }
+    CHILD_EXPECT(background_set_threads_max(3) && !background_is_on());
+    CHILD_EXPECT(background_set(true));
+    CHILD_EXPECT(background_counts().num_threads == 3 && helpers_are(3));
+    for (int max = 3; max > 0; max--) {
+        CHILD_EXPECT(background_set_threads_max((size_t)max));
+        CHILD_EXPECT(background_counts().num_threads == (size_t)max);
+        for (int i = 0; i < MANY; i++)
+            dirty(arena[i]);
+        sleep_ms(2 * DECAY_MS + 200);
+        for (int i = 0; i < MANY; i++)
+            CHILD_EXPECT(due_ms(&arena[i]->pool) == UINT64_MAX);
+        CHILD_EXPECT(helpers_are(max));
+    }
+    /* No more than there are arenas. */
+    CHILD_EXPECT(background_set_threads_max(BACKGROUND_THREADS + 1));
+    CHILD_EXPECT(background_counts().num_threads == MANY + 1);
+    CHILD_EXPECT(background_set(false) && helpers_are(0));
+    CHILD_EXPECT(background_counts().num_threads == 0);
+    API(audit_all)();
+    return 0;
+}
+
+static void arenas_are_shared_out(void **state)
+{
+    (void)state;
+    child_passes(share_work, NULL);
+}
+
+/* The second of three is refused: the one there is does all. */
+static int be_fewer(void *argument)
+{
+    (void)argument;
+    unsigned index;
+    CHILD_EXPECT(arenas_create(&index) && arenas_create(&index));
+    struct arena *last = arenas_at(index);
+    pool_set_dirty_decay_ms(&last->pool, DECAY_MS);
+    CHILD_EXPECT(background_set_threads_max(3));
+    sys_fault = (struct sys_fault){
+        .from = 2, .to = 2, .kinds = 1u << SYS_THREAD_START };
+    CHILD_EXPECT(background_set(true));
+    CHILD_EXPECT(background_counts().num_threads == 1 && helpers_are(1));
+    dirty(last);
+    sleep_ms(2 * DECAY_MS + 200);
+    CHILD_EXPECT(due_ms(&last->pool) == UINT64_MAX);
+    return 0;
+}
+
+static void fewer_threads_do_the_same(void **state)
+{
+    (void)state;
+    child_passes(be_fewer, NULL);
 }
 
 /* Arenas come and go while it looks after them. */
@@ -409,6 +522,8 @@ int main(void)
         cmocka_unit_test(a_child_has_none),
         cmocka_unit_test(what_is_old_goes_back_while_all_sleep),
         cmocka_unit_test(each_arena_has_its_time),
+        cmocka_unit_test(arenas_are_shared_out),
+        cmocka_unit_test(fewer_threads_do_the_same),
         cmocka_unit_test(arenas_may_end_meanwhile),
         cmocka_unit_test(it_is_not_the_last_to_go),
     };

@@ -28,7 +28,7 @@ static bool is_answer(int error)
  * arenas with objects in them, follows what was written, or starts threads. */
 static bool is_harmless(const struct node *node)
 {
-    return node->leaf == NULL || !node->is_written
+    return node->leaf == NULL || !node->leaf->is_written
         || node->leaf->handler == LEAF_epoch
         || node->leaf->handler == LEAF_cache_flush
         || node->leaf->handler == LEAF_cache_destroy

@@ -226,17 +226,22 @@ static void a_name_is_kept_and_cut(void **state)
     destroy(index);
 }
 
-static void a_grow_limit_is_whole_pages(void **state)
+static void a_grow_limit_is_a_class(void **state)
 {
     (void)state;
     const unsigned index = create();
     const char *leaf = ask_name("arena.", index, ".retain_grow_limit");
     assert_int_equal(ask_u64(leaf), (size_t)7 << 60);
-    const size_t limit = 1000001;
-    const size_t tiny = 1;
-    assert_int_equal(TELL(leaf, &limit), 0);
-    assert_int_equal(ask_u64(leaf),
-        limit / sys_page_bytes() * sys_page_bytes());
+    const size_t limits[] = { 4096, 4097, 57343, 57344, 1000001 };
+    const size_t meant[] = { 4096, 4096, 49152, 57344, 917504 };
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(TELL(leaf, &limits[i]), 0);
+        assert_int_equal(ask_u64(leaf), meant[i]);
+    }
+    const size_t none = (size_t)7 << 60;
+    assert_int_equal(TELL(leaf, &none), 0);
+    assert_int_equal(ask_u64(leaf), none);
+    const size_t tiny = 4095;
     assert_int_equal(TELL(leaf, &tiny), EFAULT);
     destroy(index);
 }
@@ -293,7 +298,7 @@ int main(void)
         cmocka_unit_test(a_new_arena_has_the_decay_time_of_new_arenas),
         cmocka_unit_test(a_word_for_dss_is_kept),
         cmocka_unit_test(a_name_is_kept_and_cut),
-        cmocka_unit_test(a_grow_limit_is_whole_pages),
+        cmocka_unit_test(a_grow_limit_is_a_class),
         cmocka_unit_test(hooks_are_given_and_read),
     };
     return cmocka_run_group_tests_name("leaf_arena", tests, NULL, NULL);

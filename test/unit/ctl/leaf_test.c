@@ -14,17 +14,17 @@ static void what_is_built_in_is_told(void **state)
 {
     (void)state;
     const char *text;
-    bool prof = true;
+    bool prof = false;
     bool debug = false;
     assert_int_equal(ASK("version", &text), 0);
     assert_true(strncmp(text, "5.", 2) == 0);
     assert_non_null(strchr(text, 'g'));
     assert_int_equal(ASK("config.prof", &prof), 0);
     assert_int_equal(ASK("config.debug", &debug), 0);
-    assert_false(prof);
+    assert_true(prof);
     assert_true(debug);
     assert_int_equal(ask_u64("arenas.page"), sys_page_bytes());
-    assert_int_equal(ask_u64("arenas.quantum"), 16);
+    assert_int_equal(ask_u64("arenas.quantum"), ASHLAR_QUANTUM);
     assert_int_equal(ask_unsigned("arenas.nbins"), CLASS_COUNT);
 }
 
@@ -37,8 +37,7 @@ static void match_option(const char *name, const struct option_row *row)
         [OPTION_U64] = 8, [OPTION_STRING] = 8,
     };
     const size_t bytes = bytes_of[option_type(row)];
-    const bool is_built = strstr(row->name, "prof") == NULL
-        && strcmp(row->name, "utrace") != 0
+    const bool is_built = strcmp(row->name, "utrace") != 0
         && strcmp(row->name, "lg_san_uaf_align") != 0;
     const union option_value wanted = option_get(&option_now, row);
     union option_value value = { .u64 = 0 };
@@ -213,6 +212,13 @@ static void a_peak_is_kept_until_the_reset(void **state)
 
 /* -- how full slabs are -- */
 
+/* Whole pages, but in a build for Valkey, which divides by the blocks. */
+static size_t bytes_told(unsigned cls)
+{
+    return ASHLAR_QUANTUM == 8 ? (size_t)class_blocks[cls] * class_bytes[cls]
+        : class_slices[cls] * SLICE_BYTES;
+}
+
 static void a_slab_tells_how_full_it_is(void **state)
 {
     (void)state;
@@ -227,7 +233,7 @@ static void a_slab_tells_how_full_it_is(void **state)
         &bytes, &pointer[0], sizeof pointer[0]), 0);
     const unsigned cls = class_of(SIZE);
     assert_int_equal(all.nregs, class_blocks[cls]);
-    assert_int_equal(all.size, class_slices[cls] * SLICE_BYTES);
+    assert_int_equal(all.size, bytes_told(cls));
     assert_true(all.nfree <= all.nregs - BLOCKS);
     /* The arena has one slab of the class, of which some are in hand. */
     assert_int_equal(all.bin_nregs, all.nregs);
@@ -253,7 +259,7 @@ static void many_pointers_are_asked_about_at_once(void **state)
     assert_int_equal(ctl_by_name(leaf, figures, &bytes,
         pointers, sizeof pointers), 0);
     assert_int_equal(figures[1], class_blocks[class_of(100)]);
-    assert_int_equal(figures[2], SLICE_BYTES);
+    assert_int_equal(figures[2], bytes_told(class_of(100)));
     assert_true(figures[0] < figures[1]);
     assert_int_equal(figures[6], 0);
     assert_int_equal(figures[7], 1);
@@ -404,17 +410,6 @@ static void a_misuse_is_told_instead_of_ending_all(void **state)
     assert_int_equal(TELL(leaf, &hook), 0);
 }
 
-static void hooks_of_profiles_are_not_there_to_be_set(void **state)
-{
-    (void)state;
-    void (*hook)(const char *) = stop;
-    const char *leaf = "experimental.hooks.prof_dump";
-    assert_int_equal(TELL(leaf, &hook), ENOENT);
-    assert_int_equal(DO(leaf), EINVAL);
-    assert_int_equal(ASK(leaf, &hook), 0);
-    assert_null(hook);
-}
-
 /* -- threads in the background -- */
 
 static void background_threads_have_a_limit(void **state)
@@ -444,7 +439,9 @@ static void a_background_thread_comes_and_goes(void **state)
     assert_int_equal(ASK("background_thread", &was), 0);
     assert_true(was);
     ask_epoch();
-    assert_int_equal(ask_u64("stats.background_thread.num_threads"), 1);
+    /* One for each arena, of which other tests made some. */
+    assert_in_range(ask_u64("stats.background_thread.num_threads"), 1,
+        ask_u64("max_background_threads"));
     on = false;
     assert_int_equal(TELL("background_thread", &on), 0);
     ask_epoch();
@@ -486,7 +483,6 @@ int main(void)
         cmocka_unit_test(a_callback_hears_of_so_many_bytes),
         cmocka_unit_test(a_watch_hears_of_each_call_until_it_is_removed),
         cmocka_unit_test(a_misuse_is_told_instead_of_ending_all),
-        cmocka_unit_test(hooks_of_profiles_are_not_there_to_be_set),
         cmocka_unit_test(background_threads_have_a_limit),
         cmocka_unit_test(a_background_thread_comes_and_goes),
         cmocka_unit_test(locks_count_and_forget),

@@ -121,6 +121,31 @@ static void a_mib_may_be_shorter_than_its_name(void **state)
     }
 }
 
+/* What follows the first parts is not looked at, but a leaf has nothing below
+ * it: as with jemalloc. */
+static void a_leaf_is_the_end_of_a_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t leaf_depth;
+    } longer[] = {
+        { "epoch.x", 1 }, { "epoch.", 1 }, { "arenas.bin.0.size.x", 4 },
+        { "stats.arenas.0.bins.0.mutex.num_ops.x", 7 },
+        { "stats.arenas.0.bins.0.mutex.num_ops.", 7 },
+    };
+    for (size_t i = 0; i < sizeof longer / sizeof *longer; i++) {
+        for (size_t room = 0; room <= TREE_DEPTH_MAX + 2; room++) {
+            size_t mib[TREE_DEPTH_MAX + 2];
+            size_t depth = room;
+            assert_int_equal(ctl_name_to_mib(longer[i].name, mib, &depth),
+                room < longer[i].leaf_depth ? 0 : ENOENT);
+            assert_int_equal(depth, room);
+        }
+        assert_int_equal(DO(longer[i].name), ENOENT);
+    }
+}
+
 static void a_part_of_a_name_has_a_mib_and_no_value(void **state)
 {
     (void)state;
@@ -142,7 +167,7 @@ static void what_is_no_name_is_not_found(void **state)
     (void)state;
     static const char *const none[] = {
         "", ".", "..", "stats.", ".stats", "stats..allocated", "arena.",
-        "arena..purge", "arenas.bin.-1.size", "arenas.bin.44.size",
+        "arena..purge", "arenas.bin.-1.size", "arenas.bin.48.size",
         "arenas.bin.x.size", "arenas.bin.18446744073709551616.size",
         "arenas.bin.99999999999999999999999.size", "arena.<i>.purge",
         "thread.arena.x", "epoch.", "Epoch", "epoc", "epochs", "opt.", "opt.x",
@@ -173,6 +198,9 @@ static void numbers_are_read_leniently(void **state)
         { "arenas.bin.3x.size", 3 }, { "arenas.bin.0x3.size", 0 },
         { "arenas.bin.-0.size", 0 }, { "arenas.bin.\t 3 .size", 3 },
         { "arenas.bin.3-4.size", 3 },
+        { "arenas.bin.00000000000000000000000000000000000003.size", 3 },
+        { "arenas.bin.-18446744073709551615.size", 1 },
+        { "arenas.bin.3xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.size", 3 },
     };
     for (size_t i = 0; i < sizeof spelled / sizeof *spelled; i++) {
         size_t mib[TREE_DEPTH_MAX];
@@ -190,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_mib_leads_where_its_name_does),
         cmocka_unit_test(numbers_stand_for_themselves),
         cmocka_unit_test(a_mib_may_be_shorter_than_its_name),
+        cmocka_unit_test(a_leaf_is_the_end_of_a_name),
         cmocka_unit_test(a_part_of_a_name_has_a_mib_and_no_value),
         cmocka_unit_test(what_is_no_name_is_not_found),
         cmocka_unit_test(numbers_are_read_leniently),

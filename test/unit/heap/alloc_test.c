@@ -29,7 +29,8 @@ static void the_size_chooses_the_kind(void **state)
         uintptr_t owner;        /* 0: the thread's heap */
         size_t usable;
     } rows[] = {
-        { 0, 0, 16 }, { 1, 0, 16 }, { 16, 0, 16 }, { 17, 0, 32 },
+        { 0, 0, ASHLAR_QUANTUM }, { 1, 0, ASHLAR_QUANTUM }, { 16, 0, 16 },
+        { 17, 0, 16 + ASHLAR_QUANTUM }, { 57, 0, 64 }, { 65, 0, 80 },
         { 128, 0, 128 }, { 129, 0, 160 }, { 256, 0, 256 }, { 257, 0, 320 },
         { 65535, 0, 65536 }, { 65536, 0, 65536 },
         { 65537, OWNER_RUN, 69632 }, { 8 * 65536, OWNER_RUN, 524288 },

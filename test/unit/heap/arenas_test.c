@@ -5,6 +5,8 @@
  */
 #include "bench.h"
 
+#include <sched.h>
+
 #include "heap/arenas.h"
 #include "heap/cache.h"
 #include "heap/request.h"
@@ -250,6 +252,59 @@ static int refusals_lose_nothing(void *unused)
     return nothing_is_left() ? 0 : 1;
 }
 
+/* Of the processors that there are, the first two. */
+static void run_on(unsigned which)
+{
+    cpu_set_t all;
+    CHILD_EXPECT(sched_getaffinity(0, sizeof all, &all) == 0);
+    for (unsigned i = 0, seen = 0; i < CPU_SETSIZE; i++) {
+        cpu_set_t one;
+        if (!CPU_ISSET(i, &all) || seen++ != which)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(i, &one);
+        CHILD_EXPECT(sched_setaffinity(0, sizeof one, &one) == 0);
+        return;
+    }
+    _exit(0);
+}
+
+static void allocate_some(void)
+{
+    void *taken[4000];
+    for (int i = 0; i < 4000; i++)
+        CHILD_EXPECT((taken[i] = API(malloc)(500)) != NULL);
+    for (int i = 0; i < 4000; i++)
+        API(free)(taken[i]);
+}
+
+static int a_thread_follows_its_processor(void *which)
+{
+    option_now.percpu_arena = PERCPU_PERCPU;
+    API(free)(API(malloc)(1));
+    cpu_set_t all;
+    CHILD_EXPECT(sched_getaffinity(0, sizeof all, &all) == 0);
+    run_on(*(const unsigned *)which);
+    allocate_some();
+    CHILD_EXPECT(arenas_bound()->index
+        == (unsigned)sched_getcpu() % arenas_of_processors());
+    CHILD_EXPECT(sched_setaffinity(0, sizeof all, &all) == 0);
+    /* One that was asked for is not left. */
+    const unsigned own = make();
+    CHILD_EXPECT(arenas_bind(own));
+    allocate_some();
+    CHILD_EXPECT(arenas_bound()->index == own);
+    API(audit_all)();
+    return 0;
+}
+
+static void a_thread_follows_its_processor_test(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 2; which++)
+        child_passes(a_thread_follows_its_processor, &which);
+}
+
 #define CHILD_TEST(name)                       \
     static void name##_test(void **state)      \
     {                                          \
@@ -276,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_thread_comes_and_goes_test),
         cmocka_unit_test(oversize_objects_go_elsewhere_test),
         cmocka_unit_test(refusals_lose_nothing_test),
+        cmocka_unit_test(a_thread_follows_its_processor_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,33 @@ static int what_goes_in_comes_out(void *unused)
     return nothing_is_left() ? 0 : 1;
 }
 
+/* What was freed last is handed out first, as far as there is room. */
+static int what_was_freed_last_comes_first(void *unused)
+{
+    (void)unused;
+    enum { FEW = 3 };
+    const unsigned id = make();
+    for (size_t i = 0; i < SIZES; i++) {
+        void *held[FEW];
+        if (sizes[i] > CLASS_BYTES_MAX)
+            continue;
+        for (size_t k = 0; k < FEW; k++)
+            held[k] = take(id, sizes[i]);
+        for (size_t k = 0; k < FEW; k++)
+            request_give(held[k], (int)id);
+        for (size_t k = FEW; k-- > 0;)
+            CHILD_EXPECT(take(id, sizes[i]) == held[k]);
+        for (size_t k = 0; k < FEW; k++)
+            request_give(held[k], (int)id);
+    }
+    const struct heap *heap = cache_heap(id, NULL);
+    CHILD_EXPECT(!is_in_no_hand(heap));
+    API(audit_all)();
+    CHILD_EXPECT(cache_flush(id) && is_in_no_hand(heap));
+    CHILD_EXPECT(cache_destroy(id));
+    return nothing_is_left() ? 0 : 1;
+}
+
 /* What is freed into a cache that is not its own goes where it belongs. */
 static int others_blocks_go_home(void *unused)
 {
@@ -146,6 +173,7 @@ static int a_fork_empties_caches(void *unused)
     }
 CHILD_TEST(numbers_are_used_again)
 CHILD_TEST(what_goes_in_comes_out)
+CHILD_TEST(what_was_freed_last_comes_first)
 CHILD_TEST(others_blocks_go_home)
 CHILD_TEST(an_arena_ends_before_its_cache)
 CHILD_TEST(a_fork_empties_caches)
@@ -155,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_used_again_test),
         cmocka_unit_test(what_goes_in_comes_out_test),
+        cmocka_unit_test(what_was_freed_last_comes_first_test),
         cmocka_unit_test(others_blocks_go_home_test),
         cmocka_unit_test(an_arena_ends_before_its_cache_test),
         cmocka_unit_test(a_fork_empties_caches_test),

@@ -61,6 +61,9 @@ static UNUSED void expect_silence(void)
 
 /* -- blocks of one slab -- */
 
+/* The first class whose free blocks have room for a mark. */
+enum { CLASS_MARKED = sizeof(struct block) > ASHLAR_QUANTUM };
+
 enum { BLOCKS_MAX = 20000 };
 
 /* All that the program holds of a class. */
@@ -199,7 +202,7 @@ static UNUSED size_t free_to(enum place place, unsigned cls,
     return count;
 }
 
-static struct block *freed[BLOCKS_MAX];
+static UNUSED struct block *freed[BLOCKS_MAX];
 
 /* Take all blocks of the slab that can be had; each one once. */
 static UNUSED void hold_the_rest(void)

@@ -14,7 +14,7 @@ static int marks_come_and_go(void *argument)
 {
     (void)argument;
     listen();
-    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+    for (unsigned cls = CLASS_MARKED; cls < CLASS_COUNT; cls++) {
         for (enum place place = OPEN; place < PLACES; place++) {
             const size_t count = free_to(place, cls, freed);
             for (size_t i = 0; i < count; i++)
@@ -88,7 +88,7 @@ static int free_what_looks_free(void *argument)
 {
     (void)argument;
     listen();
-    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+    for (unsigned cls = CLASS_MARKED; cls < CLASS_COUNT; cls++) {
         for (enum place place = OPEN; place < PLACES; place++) {
             for (int unowned = 0; unowned < 2; unowned++) {
                 (void)free_to(place, cls, freed);
@@ -244,7 +244,7 @@ static int free_twice_everywhere(void *argument)
 {
     (void)argument;
     listen();
-    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+    for (unsigned cls = CLASS_MARKED; cls < CLASS_COUNT; cls++) {
         for (enum place place = OPEN; place < PLACES; place++) {
             for (int how = 0; how < 4; how++)
                 free_twice(place, cls, how & 1, how & 2);

@@ -21,7 +21,8 @@ static int live_hardened(void *argument)
         char *one = API(malloc)(size);
         char *other = API(calloc)(1, size);
         CHILD_EXPECT(one != NULL && other != NULL);
-        CHILD_EXPECT(API(malloc_usable_size)(one) >= max_size(size, 16));
+        CHILD_EXPECT(API(malloc_usable_size)(one)
+            >= max_size(size, ASHLAR_QUANTUM));
         memset(one, 1, size);
         one = API(realloc)(one, size + 100);
         API(free_sized)(other, size);

@@ -15,7 +15,7 @@ static struct block *wrong_link(int i, struct block *block)
     const struct slab *slab = slab_with(block);
     char *const wrong[WRONG_LINKS] = {
         NULL, (char *)(uintptr_t)0x4141414141414141u,
-        (char *)(uintptr_t)0x7f1234567890u, (char *)block + 8,
+        (char *)(uintptr_t)0x7f1234567890u, (char *)block + 4,
         slab->start + class_blocks[slab->cls] * class_bytes[slab->cls],
         slab->start - class_bytes[slab->cls],
     };
@@ -58,7 +58,7 @@ static int overwrite(void *argument)
 static void what_is_behind_a_wrong_link_is_lost_and_no_more(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 16, 64, 1024, 4096, 65536 };
+    static const size_t sizes[] = { 8, 16, 64, 1024, 4096, 65536 };
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         /* What is in hand is not looked at. */
         for (enum place place = OPEN; place < HAND; place++) {
@@ -187,15 +187,14 @@ static void walks_and_cuts_say_how_far_a_list_is_sound(void **state)
 
 enum { CIRCLE = 8 };
 
-/* A list of eight marked blocks; its last leads to the block at `back`, as if
- * that had been freed twice at once. */
-static struct check_list circle(size_t back)
+/* A list of eight blocks, with their marks; its last leads to the block at
+ * `back`, as if that had been freed twice at once. */
+static struct check_list circle(unsigned cls, size_t back)
 {
-    const unsigned cls = class_of(64);
     hold(cls, CIRCLE);
     for (size_t i = 0; i < CIRCLE; i++) {
         held.block[i]->next = held.block[i + 1 < CIRCLE ? i + 1 : back];
-        held.block[i]->mark = check_mark(held.slab, held.block[i]);
+        check_set_remote_mark(held.slab, held.block[i]);
     }
     return (struct check_list){ .first = held.block[0] };
 }
@@ -203,17 +202,17 @@ static struct check_list circle(size_t back)
 static void expect_marks(void)
 {
     for (size_t i = 0; i < CIRCLE; i++)
-        CHILD_EXPECT(has_mark(held.block[i]));
+        CHILD_EXPECT(!CHECK_MARKED(held.cls) || has_mark(held.block[i]));
 }
 
 /* Of a list that is taken whole nothing may be left. */
 static int cut_whole_circles(void *argument)
 {
-    (void)argument;
+    const unsigned cls = *(unsigned *)argument;
     listen();
     for (size_t back = 0; back < CIRCLE; back++) {
         for (uint32_t count = CIRCLE; count < 3 * CIRCLE; count++) {
-            struct check_list list = circle(back);
+            struct check_list list = circle(cls, back);
             list.count = count;
             list.whole = true;
             check_cut(held.slab, &list);
@@ -230,11 +229,11 @@ static int cut_whole_circles(void *argument)
 /* Of one that is cut the same block must not come twice. */
 static int cut_circles(void *argument)
 {
-    (void)argument;
+    const unsigned cls = *(unsigned *)argument;
     listen();
     for (size_t back = 0; back < CIRCLE; back++) {
         for (uint32_t count = 1; count < 3 * CIRCLE; count++) {
-            struct check_list list = circle(back);
+            struct check_list list = circle(cls, back);
             list.count = count;
             check_cut(held.slab, &list);
             const bool twice = count > CIRCLE;
@@ -259,7 +258,7 @@ static int cut_without_marks(void *argument)
     for (size_t i = 0; i < CIRCLE; i++) {
         for (uint64_t mark = 0; mark < 2; mark++) {
             for (int whole = 0; whole < 2; whole++) {
-                struct check_list list = circle(0);
+                struct check_list list = circle(class_of(64), 0);
                 held.block[CIRCLE - 1]->next = whole ? NULL : held.block[0];
                 held.block[i]->mark = mark;
                 list.count = CIRCLE;
@@ -279,8 +278,12 @@ static int cut_without_marks(void *argument)
 static void circles_are_found_and_nothing_else_is(void **state)
 {
     (void)state;
-    child_passes(cut_whole_circles, NULL);
-    child_passes(cut_circles, NULL);
+    /* Of blocks without a mark too. */
+    unsigned classes[] = { class_of(8), class_of(64) };
+    for (size_t i = 0; i < 2; i++) {
+        child_passes(cut_whole_circles, &classes[i]);
+        child_passes(cut_circles, &classes[i]);
+    }
     child_passes(cut_without_marks, NULL);
 }
 
@@ -288,10 +291,10 @@ static void circles_are_found_and_nothing_else_is(void **state)
  * there was no time. What the owner takes over is handed out once. */
 static int free_at_once(void *argument)
 {
-    const bool again = *(bool *)argument;
+    const int how = *(int *)argument;
     listen();
-    const size_t count = free_to(REMOTE, class_of(64), freed);
-    struct block *block = freed[again ? count - 1 : count / 2];
+    const size_t count = free_to(REMOTE, class_of(how & 1 ? 64 : 8), freed);
+    struct block *block = freed[how & 2 ? count - 1 : count / 2];
     (void)remote_push(held.slab, block, NULL);
     while (load_relaxed(&reports) == 0)
         (void)hold_one();
@@ -304,10 +307,8 @@ static int free_at_once(void *argument)
 static void what_two_freed_at_once_is_reported_and_handed_out_once(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        bool again = i == 1;
-        child_passes(free_at_once, &again);
-    }
+    for (int how = 0; how < 4; how++)
+        child_passes(free_at_once, &how);
 }
 
 int main(void)

@@ -266,7 +266,7 @@ static void closes_whole_or_not_at_all(void **state)
     unit_fail_all(1u << SYS_RELEASE);
     assert_false(region_close(closed));
     (void)unit_fail_none();
-    region_relist(closed);
+    region_repair(closed);
     region_audit(closed);
     assert_ptr_equal(at.queues[CHUNK_WHOLE].first, &closed->chunk[1]);
     assert_ptr_equal(at.queues[CHUNK_WHOLE].last, &closed->chunk[1]);

@@ -53,6 +53,7 @@ static const struct {
     { "JUNK", { "false", "true", "alloc", "free" } },
     { "HUGIFY", { "auto", "none", "eager", "lazy" } },
     { "CLOCK", { "default", "high" } },
+    { "PROF_FORMAT", { "heap", "pprof" } },
     { "MISUSE", { "abort", "warn", "ignore" } },
 };
 
