@@ -199,6 +199,7 @@ void arena_purge(struct arena *arena)
     arena_tidy_shared(arena);
     arena_reap(arena);
     arena_each_kept(arena, kept_empty);
+    rack_purge(&arena->racks);
     pool_purge(&arena->pool);
     lock_give(&arena->sweep);
 }

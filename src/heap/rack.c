@@ -153,8 +153,10 @@ static bool rack_give_place(struct racks *racks, struct rack *rack,
         return false;
     if (full)
         rack_link(racks, rack);
-    /* One empty rack waits for the next of its class. */
-    if (rack->used > 0 || (rack->next == NULL && rack->prev == NULL))
+    /* One empty rack waits for the next of its class, if it is not a long one;
+     * the pool keeps those for a while, as all mappings. */
+    const bool alone = rack->next == NULL && rack->prev == NULL;
+    if (rack->used > 0 || (alone && class_slices[rack->cls] == 1))
         return false;
     rack_unlink(racks, rack);
     return true;
@@ -176,6 +178,28 @@ bool rack_give(void *pointer)
     if (empty)
         rack_close(extent);
     return taken;
+}
+
+/* An empty one of the class, off the list; NULL: there is none. */
+static struct rack *rack_take_empty(struct racks *racks, unsigned cls)
+{
+    rack_lock(racks);
+    struct rack *rack = racks->first[cls];
+    while (rack != NULL && rack->used > 0)
+        rack = rack->next;
+    if (rack != NULL)
+        rack_unlink(racks, rack);
+    lock_give(&racks->lock);
+    return rack;
+}
+
+void rack_purge(struct racks *racks)
+{
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        struct rack *rack = rack_take_empty(racks, cls);
+        if (rack != NULL)
+            rack_close(rack_extent(rack));
+    }
 }
 
 /* -- the end -- */

@@ -55,6 +55,9 @@ MUST_USE void *rack_take(struct arena *arena, unsigned cls);
 /* Give it back; false: it is no place that is taken. */
 MUST_USE bool rack_give(void *pointer);
 
+/* Those that wait empty go back. */
+void rack_purge(struct racks *racks);
+
 /* The arena is being emptied: there are none any more. */
 void rack_forget(struct racks *racks);
 

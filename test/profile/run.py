@@ -226,7 +226,7 @@ def rates(bench):
         reading = readers.report(bench.build, text)
         # Of a site with few samples the normal law says too little.
         judge.reading(reading, {name: site for name, site in sites.items()
-                                if site.usable >> bits >= 50})
+                                if site.usable >> bits >= 200})
         judge.total(reading, sites)
         worst.append(f"2^{bits} {judge.worst:.1f}")
     return "sigma off: " + ", ".join(worst)

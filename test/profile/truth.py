@@ -7,8 +7,8 @@ import re
 from jeprof import expect
 
 # A sum of samples lies so many standard deviations from the truth at most.
-# Beyond it: once in 26 million sums; some 150 are looked at in each check.
-DEVIATIONS = 5.5
+# Beyond it: once in 80 million sums, of which a check looks at some 400.
+DEVIATIONS = 5.7
 # What the C library, the loader and the C++ runtime take, which nobody says.
 UNSAID_BYTES = 120_000
 

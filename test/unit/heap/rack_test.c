@@ -84,6 +84,9 @@ static int run_empty_racks_go_back(void *unused)
             CHILD_EXPECT(rack_give(place[i]));
         CHILD_EXPECT(live_mappings() == 1);
     }
+    rack_purge(&arena_main.racks);
+    CHILD_EXPECT(live_mappings() == 0);
+    CHILD_EXPECT(rack_take(&arena_main, cls) != NULL);
     return 0;
 }
 
