@@ -69,6 +69,14 @@ bool hand_find_room(struct heap *heap, unsigned cls)
 bool hand_keep_sampled(struct heap *heap, unsigned cls,
     struct block *block)
 {
+    struct sample_bin *bin = &heap->sample->bin[cls];
+    /* Most looks are far from the next sample. */
+    if (LIKELY(sample_has_leeway(bin, (uint32_t)HAND_MAX))) {
+        if (!hand_find_room(heap, cls))
+            return false;
+        bin->shown += (uint32_t)thread.room[cls];
+        return hand_keep(cls, block);
+    }
     uint32_t count = sample_join(heap, cls);
     const bool kept = (thread.room[cls] > 0 || hand_find_room(heap, cls))
         && hand_keep(cls, block);

@@ -48,7 +48,8 @@ struct sample_bin {
     uint64_t due;               /* takes since the last sample_part(), the last
                                  * of which is sampled */
     uint32_t rest_count;
-    uint32_t shown;             /* blocks and room that the thread was left */
+    uint32_t shown;             /* blocks and room that the thread was left, in
+                                 * all */
     int32_t room;               /* withheld */
 };
 
@@ -68,6 +69,16 @@ uint32_t sample_join(struct heap *heap, unsigned cls);
 
 /* The hand has so many blocks: what may not be left to the thread waits. */
 void sample_part(struct heap *heap, unsigned cls, uint32_t count);
+
+/* May the thread be left so much room more, without a look at what it has? Then
+ * it is. */
+static inline bool sample_has_leeway(const struct sample_bin *bin,
+    uint32_t room)
+{
+    return bin->rest == NULL && bin->room == 0
+        && bin->shown + (uint64_t)room < bin->due
+        && bin->shown < UINT32_MAX / 2;
+}
 
 /* One more take, after sample_join(); is it the one that is due? */
 MUST_USE bool sample_is_due(struct heap *heap, unsigned cls);
