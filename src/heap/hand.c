@@ -71,10 +71,10 @@ bool hand_keep_sampled(struct heap *heap, unsigned cls,
 {
     struct sample_bin *bin = &heap->sample->bin[cls];
     /* Most looks are far from the next sample. */
-    if (LIKELY(sample_has_leeway(bin, (uint32_t)HAND_MAX))) {
+    if (LIKELY(sample_has_leeway(bin, HAND_MAX))) {
         if (!hand_find_room(heap, cls))
             return false;
-        bin->shown += (uint32_t)thread.room[cls];
+        bin->shown += (uint16_t)thread.room[cls];
         return hand_keep(cls, block);
     }
     uint32_t count = sample_join(heap, cls);
