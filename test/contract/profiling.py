@@ -45,7 +45,7 @@ RUNS = [
     ("leak", "lg_prof_sample:0,prof_leak:true,prof_final:true,"
      "prof_leak_error:true", ""),
     ("leak", "lg_prof_sample:0,prof_leak_error:true", ""),
-    ("leak", "prof_leak:true,prof_final:true,prof_leak_error:true", ""),
+    ("leak", "lg_prof_sample:40,prof_leak:true,prof_final:true,prof_leak_error:true", ""),
 ]
 
 
