@@ -344,7 +344,9 @@ void sample_forget_large(struct extent *extent)
 
 static void sample_forget(const struct ledger_object *object)
 {
-    (void)object;
+    const struct heap_place place = heap_find(object->pointer);
+    if (heap_is_large(place))
+        place.extent->sampled = false;
 }
 
 void sample_forget_arena(unsigned arena)
