@@ -34,7 +34,11 @@ set(ASHLAR_DEFINITIONS
 # Frame pointers lead stack traces, heap profiles among them, through our slow
 # paths; a function that calls nothing, as malloc and free when they hit, needs
 # none, and is not a byte longer for it (test/golden).
-#
+include(CheckCCompilerFlag)
+check_c_compiler_flag(-momit-leaf-frame-pointer ASHLAR_HAS_LEAF_OPTION)
+set(ASHLAR_LEAF_OPTION
+    $<$<BOOL:${ASHLAR_HAS_LEAF_OPTION}>:-momit-leaf-frame-pointer>)
+
 # initial-exec makes a shelf one instruction away from the thread pointer; the
 # price is that the static TLS block has to have room when the library is
 # loaded late, which is why ours is kept small.
@@ -42,7 +46,7 @@ set(ASHLAR_CORE_OPTIONS
     ${ASHLAR_WARNINGS} ${ASHLAR_WERROR_OPTION} ${ASHLAR_OWN_MALLOC}
     -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
     -fno-semantic-interposition
-    -fno-omit-frame-pointer -momit-leaf-frame-pointer)
+    -fno-omit-frame-pointer ${ASHLAR_LEAF_OPTION})
 
 if(ASHLAR_SANITIZE)
     set(ASHLAR_SANITIZE_OPTIONS

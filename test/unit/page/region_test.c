@@ -238,8 +238,10 @@ static void is_not_opened_without_memory(void **state)
     (void)state;
     static const enum sys_call kinds[] = { SYS_RESERVE, SYS_COMMIT };
     for (size_t i = 0; i < UNIT_COUNT(kinds); i++) {
-        const size_t before = unit_address_bytes();
         unit_fail_all(1u << kinds[i]);
+        /* A leaf of the page map that the first try may need stays. */
+        assert_null(region_open(&at.pool, at.queues, BYTES));
+        const size_t before = unit_address_bytes();
         assert_null(region_open(&at.pool, at.queues, BYTES));
         (void)unit_fail_none();
         assert_int_equal(unit_address_bytes(), before);
