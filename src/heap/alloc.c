@@ -53,6 +53,14 @@ static inline void *alloc_note(void *pointer, size_t size)
         (struct sample_take){ pointer, size, __builtin_frame_address(0) });
 }
 
+/* A refill is over, and nothing is held. */
+static inline void alloc_end_refill(void)
+{
+    thread_listen();
+    sample_note_height();
+    arenas_follow();
+}
+
 /* The same as below where samples are waited for. */
 static NOINLINE void *alloc_refill_sampled(struct heap *heap, unsigned cls,
     size_t size)
@@ -66,8 +74,7 @@ static NOINLINE void *alloc_refill_sampled(struct heap *heap, unsigned cls,
         block = bin_refill(heap, cls);
         count = (uint32_t)(load_relaxed(&heap->bin[cls].handed) - handed);
     }
-    const bool chosen = block != NULL
-        && sample_is_due(heap, cls);
+    const bool chosen = block != NULL && sample_is_due(heap, cls);
     if (LIKELY(block != NULL))
         thread.shelf[cls] = block->next;
     sample_part(heap, cls, block != NULL ? count - 1 : 0);
@@ -75,10 +82,9 @@ static NOINLINE void *alloc_refill_sampled(struct heap *heap, unsigned cls,
     if (UNLIKELY(block == NULL))
         return NULL;
     check_hand_out(block, cls);
-    thread_listen();
     void *pointer = LIKELY(!chosen) ? block : sample_take(heap,
         (struct sample_take){ block, size, __builtin_frame_address(0) });
-    arenas_follow();
+    alloc_end_refill();
     return pointer;
 }
 
@@ -99,9 +105,7 @@ static void *alloc_refill(struct heap *heap, unsigned cls, size_t size)
         return NULL;
     thread.shelf[cls] = block->next;
     check_hand_out(block, cls);
-    thread_listen();
-    sample_note_height();
-    arenas_follow();
+    alloc_end_refill();
     return block;
 }
 
@@ -153,7 +157,6 @@ static void *alloc_large(size_t size, size_t align, bool zero)
     void *pointer =
         large_take(heap, (struct large_request){ size, align, zero });
     pointer = alloc_note(pointer, size);
-    sample_note_height();
     if (second && pointer != NULL)
         second_note_take(pointer, heap_usable_bytes(pointer), zero);
     return pointer;
@@ -259,12 +262,17 @@ static NOINLINE void alloc_give_own(struct heap *mine, void *pointer)
  * one soon; not what shares a cache line with others' blocks, nor what is of
  * another arena. */
 _Static_assert(CACHE_LINE_BYTES == 64, "CLASS_OF_64");
+static ALWAYS_INLINE bool alloc_may_keep(const struct slab *slab)
+{
+    return slab->remote_cls >= CLASS_OF_64
+        && slab_heap(slab)->arena == thread.heap->arena;
+}
+
 static ALWAYS_INLINE bool alloc_keep_other(const struct slab *slab,
     struct block *block)
 {
     const unsigned cls = slab->remote_cls;
-    return thread.room[cls] > 0 && cls >= CLASS_OF_64
-        && slab_heap(slab)->arena == thread.heap->arena
+    return thread.room[cls] > 0 && alloc_may_keep(slab)
         && hand_keep(cls, block);
 }
 
@@ -273,9 +281,8 @@ static bool alloc_keep_sampled(const struct slab *slab, struct block *block)
 {
     struct heap *heap = thread.heap;
     const unsigned cls = slab->remote_cls;
-    if (LIKELY(heap == NULL || heap->sample == NULL) || cls < CLASS_OF_64
-        || slab_heap(slab)->arena != heap->arena
-        || heap->sample->bin[cls].room == 0)
+    if (LIKELY(heap == NULL || heap->sample == NULL)
+        || heap->sample->bin[cls].room == 0 || !alloc_may_keep(slab))
         return false;
     thread_enter(heap);
     const bool kept = hand_keep_sampled(heap, cls, block);
@@ -512,27 +519,22 @@ static void *alloc_resize_large(struct extent *extent, size_t old_bytes,
         ? alloc_move(pointer, old_bytes, size) : NULL;
 }
 
-static void *alloc_resize_block(const struct slab *slab, void *pointer,
+/* Of a block that is out. */
+static void *alloc_resize_block(void *pointer, size_t old_bytes, size_t size)
+{
+    return fast_fits(old_bytes, size) ? alloc_note_resize(pointer, old_bytes)
+        : alloc_move(pointer, old_bytes, size);
+}
+
+/* Of what may be a free block. */
+static void *alloc_resize_slab(const struct slab *slab, void *pointer,
     size_t size)
 {
     if (UNLIKELY(check_is_free(slab, pointer))) {
         check_report_as(MISUSE_double_free, "realloc", pointer);
         return NULL;
     }
-    const size_t old_bytes = class_bytes[slab->remote_cls];
-    return fast_fits(old_bytes, size) ? alloc_note_resize(pointer, old_bytes)
-        : alloc_move(pointer, old_bytes, size);
-}
-
-static COLD void *alloc_resize_sampled(void *pointer, size_t size)
-{
-    const size_t old_bytes = sample_usable_bytes(pointer);
-    if (old_bytes == 0) {
-        check_report("realloc", pointer);
-        return NULL;
-    }
-    return fast_fits(old_bytes, size) ? alloc_note_resize(pointer, old_bytes)
-        : alloc_move(pointer, old_bytes, size);
+    return alloc_resize_block(pointer, class_bytes[slab->remote_cls], size);
 }
 
 void *alloc_resize(void *pointer, size_t size)
@@ -541,17 +543,17 @@ void *alloc_resize(void *pointer, size_t size)
         return NULL;
     const struct heap_place place = heap_find(pointer);
     const bool large = heap_is_large(place);
-    if (UNLIKELY(heap_is_sampled(place)))
-        return alloc_resize_sampled(pointer, size);
-    if (LIKELY(place.owner != MAP_NOBODY && !large
+    const bool sampled = heap_is_sampled(place);
+    if (LIKELY(place.owner != MAP_NOBODY && !large && !sampled
             && check_may_be_block(slab_of(place.extent), pointer)))
-        return alloc_resize_block(slab_of(place.extent), pointer, size);
+        return alloc_resize_slab(slab_of(place.extent), pointer, size);
 
     const size_t old_bytes =
-        large ? large_usable_bytes(place.extent, pointer) : 0;
+        large || sampled ? heap_usable_bytes(pointer) : 0;
     if (UNLIKELY(old_bytes == 0)) {
         check_report("realloc", pointer);
         return NULL;
     }
-    return alloc_resize_large(place.extent, old_bytes, size);
+    return large ? alloc_resize_large(place.extent, old_bytes, size)
+        : alloc_resize_block(pointer, old_bytes, size);
 }

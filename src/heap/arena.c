@@ -345,7 +345,7 @@ static void arena_audit_heap(const struct arena *arena,
     CHECK(sums.aside == heap->aside_bytes);                 /* H3 */
     if (load_relaxed(&heap->pending) == HEAP_ORPHAN)
         CHECK(sums.aside == 0);                             /* H4 */
-    if (heap == thread.own && heap->sampler != NULL)
+    if (heap == thread.own && load_relaxed(&heap->sampler) != NULL)
         sample_audit(heap);
 }
 

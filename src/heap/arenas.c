@@ -358,11 +358,17 @@ unsigned arenas_of_processors(void)
     return option_now.percpu_arena == PERCPU_PHYCPU ? (count + 1) / 2 : count;
 }
 
+/* With that option. */
+static unsigned arenas_here(void)
+{
+    return sys_processor() % arenas_of_processors();
+}
+
 struct arena *arenas_for_birth(void)
 {
     struct arena *arena = &arena_main;
     if (UNLIKELY(option_now.percpu_arena != PERCPU_DISABLED))
-        arena = arenas_touch(sys_processor() % arenas_of_processors());
+        arena = arenas_touch(arenas_here());
     return arena != NULL ? arena : &arena_main;
 }
 
@@ -375,7 +381,7 @@ void arenas_follow_slow(void)
     if (heap == NULL || heap->arena->manual
         || heap->refills % ARENAS_FOLLOW_REFILLS != 0)
         return;
-    const unsigned index = sys_processor() % arenas_of_processors();
+    const unsigned index = arenas_here();
     if (index != heap->arena->index)
         (void)!arenas_bind(index);
 }

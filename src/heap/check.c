@@ -78,9 +78,10 @@ static struct check_hand check_hand(const struct heap *heap, unsigned cls)
         hand.first = copy.shelf[cls];
         hand.room = copy.room[cls];
     }
-    const struct sample *sample = heap->sample;
-    if (sample != NULL)
-        hand.rest = sample->bin[cls].rest;
+    /* pairs with sample_begin() */
+    const struct sample *sampler = load_acquire(&heap->sampler);
+    if (sampler != NULL)
+        hand.rest = load_relaxed(&sampler->bin[cls].rest);
     COMPILER_BARRIER();
     return hand;
 }

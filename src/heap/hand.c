@@ -100,7 +100,7 @@ static const struct block *hand_first(const struct heap *heap, unsigned cls)
 {
     const struct block *first = thread.shelf[cls];
     return first == NULL && UNLIKELY(heap->sample != NULL)
-        ? heap->sample->bin[cls].rest : first;
+        ? load_relaxed(&heap->sample->bin[cls].rest) : first;
 }
 
 static bool hand_has_room(const struct heap *heap, unsigned cls)

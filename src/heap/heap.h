@@ -64,8 +64,10 @@ struct heap {
     size_t aside_limit;         /* as far as was looked up: owner.h */
     size_t aside_low;           /* below this, slabs are taken back */
     struct bin bin[CLASS_COUNT];
-    struct sample *sample;      /* sample.h; NULL: nothing is sampled */
-    struct sample *sampler;     /* the same, once it was */
+    struct sample *sample;      /* the owner's: sample.h; NULL: nothing is
+                                 * sampled */
+    struct sample *_Atomic sampler;     /* the same, once it was; others may
+                                 * look */
     struct kept kept;
     struct heap_slabs slabs[CLASS_COUNT];
 

@@ -72,12 +72,12 @@ uint32_t sample_join(struct heap *heap, unsigned cls)
     struct block **end;
     const uint32_t left = sample_walk(cls, bin->shown, &end);
     const uint32_t count = left + bin->rest_count;
-    struct block *rest = bin->rest;
+    struct block *rest = load_relaxed(&bin->rest);
     bin_note_change(&heap->bin[cls]);
     ASSERT(bin->due > bin->shown - (uint32_t)room - left);  /* P1 */
     bin->due -= bin->shown - (uint32_t)room - left;
     bin->shown = 0;
-    bin->rest = NULL;
+    store_relaxed(&bin->rest, NULL);
     bin->rest_count = 0;
     if (bin->room > 0)
         thread.room[cls] = (int16_t)(room + bin->room);
@@ -98,7 +98,7 @@ static void sample_cut(struct sample_bin *bin, unsigned cls, uint32_t show,
     struct block *rest = *end;
     *end = NULL;
     COMPILER_BARRIER();
-    bin->rest = rest;
+    store_relaxed(&bin->rest, rest);
     bin->rest_count = count - show;
 }
 
@@ -125,14 +125,15 @@ void sample_part(struct heap *heap, unsigned cls, uint32_t count)
 
 struct block *sample_take_rest(struct heap *heap, unsigned cls)
 {
-    struct sample *sample = heap->sampler;
+    struct sample *sample = load_relaxed(&heap->sampler);
     if (sample == NULL)
         return NULL;
-    struct block *rest = sample->bin[cls].rest;
-    sample->bin[cls].rest = NULL;
-    sample->bin[cls].rest_count = 0;
-    sample->bin[cls].room = 0;
-    sample->bin[cls].shown = 0;
+    struct sample_bin *bin = &sample->bin[cls];
+    struct block *rest = load_relaxed(&bin->rest);
+    store_relaxed(&bin->rest, NULL);
+    bin->rest_count = 0;
+    bin->room = 0;
+    bin->shown = 0;
     return rest;
 }
 
@@ -160,14 +161,17 @@ static void sample_draw_all(struct heap *heap)
 /* false: no memory, and it is not sampled. */
 static bool sample_begin(struct heap *heap)
 {
-    if (heap->sampler == NULL) {
-        heap->sampler = meta_take(sizeof *heap->sampler);
-        if (heap->sampler == NULL)
+    struct sample *sample = load_relaxed(&heap->sampler);
+    if (sample == NULL) {
+        sample = meta_take(sizeof *sample);
+        if (sample == NULL)
             return false;
-        draw_begin(&heap->sampler->draw, sys_secret() ^ (uintptr_t)heap);
+        draw_begin(&sample->draw, sys_secret() ^ (uintptr_t)heap);
+        /* pairs with check_hand() */
+        store_release(&heap->sampler, sample);
     }
-    heap->sampler->busy = false;
-    heap->sample = heap->sampler;
+    sample->busy = false;
+    heap->sample = sample;
     /* Runs in hand are taken in the slow path. */
     kept_open_hand(&heap->kept, false);
     return true;
@@ -198,7 +202,7 @@ static bool sample_wants(void)
     return load_relaxed(&sample_on) && thread.sampled != SAMPLE_NO;
 }
 
-void sample_mind(struct heap *heap)
+static void sample_settle(struct heap *heap)
 {
     if (thread.sampled == SAMPLE_UNASKED)
         thread.sampled =
@@ -219,18 +223,29 @@ void sample_mind(struct heap *heap)
 
 void sample_audit(const struct heap *heap)
 {
+    const struct sample *sample = load_relaxed(&heap->sampler);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        const struct sample_bin *bin = &heap->sampler->bin[cls];
+        const struct sample_bin *bin = &sample->bin[cls];
         const int room = thread.room[cls] > 0 ? thread.room[cls] : 0;
-        CHECK(sample_length(bin->rest) == bin->rest_count);
+        const struct block *rest = load_relaxed(&bin->rest);
+        CHECK(sample_length(rest) == bin->rest_count);
         if (heap->sample == NULL) {
-            CHECK(bin->rest == NULL && bin->room == 0);     /* P2 */
+            CHECK(rest == NULL && bin->room == 0);     /* P2 */
             continue;
         }
         CHECK(bin->shown < bin->due);                       /* P1 */
         CHECK(sample_length(thread.shelf[cls]) + (uint32_t)room
             <= bin->shown);                                 /* P1 */
     }
+}
+
+void sample_mind(struct heap *heap)
+{
+    if (heap == NULL)
+        return;
+    thread_enter(heap);
+    sample_settle(heap);
+    thread_leave();
 }
 
 /* -- a sampled object -- */
@@ -277,7 +292,7 @@ static void *sample_record(struct sample_take take)
 
 void *sample_take(struct heap *heap, struct sample_take take)
 {
-    struct sample *sample = heap->sampler;
+    struct sample *sample = load_relaxed(&heap->sampler);
     if (sample->busy)
         return take.pointer;
     sample->busy = true;
@@ -291,6 +306,7 @@ void *sample_take(struct heap *heap, struct sample_take take)
 void *sample_count(struct sample_take take)
 {
     struct heap *heap = thread.own;
+    sample_note_height();
     if (LIKELY(heap == NULL || heap->sample == NULL) || take.pointer == NULL)
         return take.pointer;
     struct sample *sample = heap->sample;
@@ -357,14 +373,10 @@ void sample_forget_arena(unsigned arena)
 /* -- for programs -- */
 
 /* The calling thread at once, the others at their next refill. */
-static void sample_mind_now(void)
+static void sample_tell(void)
 {
-    struct heap *heap = thread.own;
-    if (heap == NULL)
-        return;
-    thread_enter(heap);
-    sample_mind(heap);
-    thread_leave();
+    sample_mind(thread.own);
+    thread_tell();
 }
 
 bool sample_is_active(void)
@@ -377,8 +389,7 @@ void sample_set_active(bool on)
     if (on)
         stack_arm();
     store_relaxed(&sample_on, on);
-    sample_mind_now();
-    thread_tell();
+    sample_tell();
 }
 
 bool sample_thread_is_active(void)
@@ -390,7 +401,7 @@ bool sample_thread_is_active(void)
 void sample_set_thread_active(bool on)
 {
     thread.sampled = on ? SAMPLE_YES : SAMPLE_NO;
-    sample_mind_now();
+    sample_mind(thread.own);
 }
 
 bool sample_begins_active(void)
@@ -407,6 +418,5 @@ void sample_set_rate(unsigned rate_log2)
 {
     ledger_reset((unsigned)min_size(rate_log2, SAMPLE_RATE_LOG2_MAX));
     (void)add_relaxed(&sample_epoch, 1);
-    sample_mind_now();
-    thread_tell();
+    sample_tell();
 }

@@ -44,7 +44,8 @@ struct heap;
 
 /* One class of a sampled heap. */
 struct sample_bin {
-    struct block *rest;         /* of the hand, behind what is on the shelf */
+    struct block *_Atomic rest; /* of the hand, behind what is on the shelf;
+                                 * other threads may look */
     uint64_t due;               /* takes since the last sample_part(), the last
                                  * of which is sampled */
     uint32_t rest_count;
@@ -75,7 +76,7 @@ void sample_part(struct heap *heap, unsigned cls, uint32_t count);
 static inline bool sample_has_leeway(const struct sample_bin *bin,
     uint32_t room)
 {
-    return bin->rest == NULL && bin->room == 0
+    return load_relaxed(&bin->rest) == NULL && bin->room == 0
         && bin->shown + (uint64_t)room < bin->due
         && bin->shown < UINT32_MAX / 2;
 }
@@ -95,7 +96,7 @@ struct sample_take {
 void *sample_take(struct heap *heap, struct sample_take take);
 
 /* The same of something that comes out of no hand, if it is due; NULL stays
- * NULL. */
+ * NULL. Memory in use may be more than ever. */
 void *sample_count(struct sample_take take);
 
 /* The block that a sampled object would be; any other pointer as it is. */
@@ -125,7 +126,8 @@ void sample_forget_arena(unsigned arena);
 
 /* -- for thread.c -- */
 
-/* The calling thread has this heap from now on; or there was news. Entered. */
+/* The calling thread has this heap from now on, or there was news: is the heap
+ * to be sampled? NULL: it has none. */
 void sample_mind(struct heap *heap);
 
 /* It leaves the heap; its hand is empty. */

@@ -143,11 +143,9 @@ void thread_set_default(enum thread_reason reason, bool on)
 
 static void thread_mind_sampling(struct heap *heap)
 {
-    if (heap == NULL || (LIKELY(heap->sample == NULL) && !sample_is_active()))
-        return;
-    thread_enter(heap);
-    sample_mind(heap);
-    thread_leave();
+    if (heap != NULL
+        && (UNLIKELY(heap->sample != NULL) || sample_is_active()))
+        sample_mind(heap);
 }
 
 void thread_hear(void)

@@ -405,6 +405,72 @@ static void off_is_off(void **state)
     child_passes(run_off_is_off, NULL);
 }
 
+/* -- new heights -- */
+
+static _Atomic unsigned heights;
+
+static void count_height(const char *path)
+{
+    add_relaxed(&heights, 1);
+    (void)unlink(path);
+}
+
+/* Of so many bytes in all, which the process did not have before. */
+static unsigned heights_of(void *(*take)(void))
+{
+    const unsigned before = load_relaxed(&heights);
+    for (int i = 0; i < 20; i++)
+        CHILD_EXPECT(take() != NULL);
+    return load_relaxed(&heights) - before;
+}
+
+static void *take_blocks(void)
+{
+    void *last = NULL;
+    for (int i = 0; i < 4000; i++)
+        last = API(malloc)(64);
+    return last;
+}
+
+static void *take_large(void)
+{
+    return API(malloc)(300000);
+}
+
+static void *take_by_request(void)
+{
+    const struct request request =
+        { 300000, 0, false, REQUEST_AUTO, REQUEST_AUTO };
+    return request_take(&request);
+}
+
+static int run_heights(void *unused)
+{
+    (void)unused;
+    static void *(*const ways[])(void) = {
+        take_blocks, take_large, take_by_request
+    };
+    char folder[] = "/tmp/heights.XXXXXX";
+    CHILD_EXPECT(mkdtemp(folder) != NULL && chdir(folder) == 0);
+    dump_set_prefix("height");
+    dump_set_hook(count_height);
+    dump_set_gdump(true);
+    begin(30);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        CHILD_EXPECT(heights_of(ways[i]) >= 3);
+    /* Nor is anything written where nothing is sampled. */
+    sample_set_active(false);
+    CHILD_EXPECT(heights_of(take_large) == 0);
+    CHILD_EXPECT(rmdir(folder) == 0);
+    return 0;
+}
+
+static void each_way_leads_to_new_heights(void **state)
+{
+    (void)state;
+    child_passes(run_heights, NULL);
+}
+
 /* -- threads -- */
 
 enum { THREADS = 4, EXCHANGES = 60000 };
@@ -469,6 +535,7 @@ int main(void)
         cmocka_unit_test(a_sampled_object_is_as_any_other),
         cmocka_unit_test(misuse_of_a_sampled_object_is_reported),
         cmocka_unit_test(off_is_off),
+        cmocka_unit_test(each_way_leads_to_new_heights),
         cmocka_unit_test(threads_free_for_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
